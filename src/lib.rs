@@ -1,0 +1,4 @@
+//! A FHIR R4 bridge for LLM clients. (Map and invariants: to come.)
+
+pub mod client;
+pub mod model;

@@ -1,0 +1,81 @@
+//! The rules that reading enforces: one stable code each.
+
+use super::issue::{IssueType, Severity};
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $severity:ident, $issue_type:ident, $title:literal;)*) => {
+        /// A validation rule. Its code is stable: scripts may filter on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Rule {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Rule {
+            /// All rules, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable code, for instance `unknown-element`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The severity that an issue of this rule has.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// The issue type for an OperationOutcome.
+            pub const fn issue_type(self) -> IssueType {
+                match self { $(Self::$variant => IssueType::$issue_type,)* }
+            }
+
+            /// One line that says what the rule asks for.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// The bytes are not JSON (RFC 8259).
+    JsonSyntax = "json-syntax", Fatal, Invalid, "the document is JSON (RFC 8259)";
+    /// The bytes are not UTF-8.
+    JsonEncoding = "json-encoding", Fatal, Invalid, "the document is UTF-8 without a byte order mark";
+    /// Deeper than the reader goes.
+    JsonDepth = "json-depth", Fatal, TooCostly, "nesting is at most 128 levels deep";
+    /// A property name stands twice in one object.
+    JsonDuplicateKey = "json-duplicate-key", Error, Invalid, "a property stands once in its object";
+    /// A surrogate escape without its other half.
+    JsonSurrogate = "json-surrogate", Error, Invalid, "surrogate escapes come in pairs";
+    /// No resourceType, or one that R4 does not have.
+    ResourceType = "resource-type", Error, Structure, "a resource names its type, one of R4";
+    /// A property that the type does not have.
+    UnknownElement = "unknown-element", Error, Structure, "every property is an element of its type";
+    /// A string where an object belongs, and the like.
+    JsonType = "json-type", Error, Structure, "a value has the JSON type of its element";
+    /// An array for an element that does not repeat.
+    NotRepeating = "not-repeating", Error, Structure, "an element with max 1 is no array";
+    /// A single value for an element that repeats.
+    Repeating = "repeating", Error, Structure, "an element with max * is an array";
+    /// An object, array or string without content.
+    Empty = "empty", Error, Structure, "objects, arrays and strings have content";
+    /// A null where FHIR allows none.
+    Null = "null", Error, Structure, "null stands only in arrays of primitives, to pair them with their siblings";
+    /// The values of an array and of its `_` sibling do not pair up.
+    SiblingLength = "sibling-length", Error, Structure, "an array and its _ sibling have the same length";
+    /// Two values of one choice element.
+    ChoiceMultiple = "choice-multiple", Error, Structure, "a choice element has one value";
+    /// A required element is missing.
+    Required = "required", Error, Required, "elements with min 1 are present";
+    /// A primitive whose text is not of its type.
+    PrimitiveFormat = "primitive-format", Error, Value, "a primitive has the lexical form of its type";
+    /// A number outside the range of its type.
+    PrimitiveRange = "primitive-range", Error, Value, "a number lies in the range of its type";
+    /// A code that the required binding does not have.
+    RequiredBinding = "required-binding", Error, CodeInvalid, "a code with a required binding is one of its value set";
+    /// A narrative that is no well-formed XHTML div.
+    Narrative = "narrative-xhtml", Error, Invalid, "a narrative is well-formed XHTML with a div as its root";
+    /// More issues than the reader keeps.
+    TooManyIssues = "too-many-issues", Error, TooCostly, "a document has at most 10,000 issues";
+}
