@@ -140,9 +140,13 @@ impl<T> Reading<T> {
     /// The value, or the issues if one of them is an error.
     pub fn into_result(self) -> Result<T, Invalid> {
         if self.issues.iter().any(|issue| issue.severity.is_error()) {
-            return Err(Invalid { issues: self.issues });
+            return Err(Invalid {
+                issues: self.issues,
+            });
         }
-        self.value.ok_or(Invalid { issues: self.issues })
+        self.value.ok_or(Invalid {
+            issues: self.issues,
+        })
     }
 }
 

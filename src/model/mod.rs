@@ -1,7 +1,10 @@
 //! The typed FHIR R4 model: types, readers, writers and what they report.
 
+pub mod definition;
 pub mod issue;
+pub mod object;
 pub mod rule;
+pub mod search;
 
 pub use issue::{Invalid, Issue, IssueType, Reading, Severity};
 pub use rule::Rule;
@@ -13,7 +16,10 @@ pub struct Resource(serde_json::Value);
 impl Resource {
     /// Reads and validates one resource from JSON bytes.
     pub fn from_slice(bytes: &[u8]) -> Reading<Resource> {
-        Reading { value: serde_json::from_slice(bytes).ok().map(Resource), issues: Vec::new() }
+        Reading {
+            value: serde_json::from_slice(bytes).ok().map(Resource),
+            issues: Vec::new(),
+        }
     }
     /// The type, for instance `Patient`.
     pub fn resource_type(&self) -> &str {
@@ -31,3 +37,23 @@ impl Resource {
 
 /// The 146 resource type names in alphabetical order. (Skeleton.)
 pub const RESOURCE_TYPES: &[&str] = &["Observation", "Patient"];
+
+/// The definition of a type by its FHIR name or the path of a backbone element.
+pub fn type_def(name: &str) -> Option<&'static definition::TypeDef> {
+    let _ = name;
+    None
+}
+
+/// The search parameters of a resource type, those of every resource among
+/// them, by code.
+pub fn search_parameters(resource_type: &str) -> Vec<&'static search::SearchParameter> {
+    let _ = resource_type;
+    Vec::new()
+}
+
+impl Resource {
+    /// The resource for generic code.
+    pub fn as_object(&self) -> &dyn object::Object {
+        unreachable!("skeleton")
+    }
+}
