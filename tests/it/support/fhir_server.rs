@@ -74,7 +74,9 @@ struct Shared {
 
 impl FhirServer {
     /// Starts on a free port. The script gets the number of the request, from 0.
-    pub(crate) async fn start(script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let log = Arc::<Mutex<Vec<Request>>>::default();
