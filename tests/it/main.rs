@@ -20,8 +20,6 @@ mod config;
 mod corpus;
 /// Streamable HTTP.
 mod http;
-/// Documents that each break one rule.
-mod invalid;
 /// HTTP with server-sent events.
 mod sse;
 /// Standard input and output.
