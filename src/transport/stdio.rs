@@ -42,9 +42,9 @@ pub async fn run<H: ServerHandler>(
     let mut served = pin!(async {
         match serve_server_with_ct(handler, transport, stop.clone()).await {
             Ok(service) => wait(service).await,
-            Err(
-                ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled,
-            ) => Ok(()),
+            Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+                Ok(())
+            }
             Err(error) => Err(StdioError::Begin(Box::new(error))),
         }
     });

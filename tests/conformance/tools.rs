@@ -145,7 +145,10 @@ pub(crate) async fn call(
         }
         "test_streaming_elicitation" => {
             return Ok(input::ask(
-                &[("user_name", input::form("What is your name?", "name", "string"))],
+                &[(
+                    "user_name",
+                    input::form("What is your name?", "name", "string"),
+                )],
                 None,
             )
             .into());

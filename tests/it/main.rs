@@ -8,6 +8,8 @@
 
 /// The binary: exit codes, output, subcommands.
 mod cli;
+/// `validate`.
+mod cli_validate;
 /// The FHIR client against a server on loopback.
 mod client;
 /// Bodies that a FHIR server may answer.

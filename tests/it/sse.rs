@@ -83,7 +83,10 @@ async fn a_session_from_beginning_to_end() {
     let server = EchoServer::start(HttpOptions::default()).await;
     let mut client = SseClient::open(&server).await;
     let stray = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-    assert_eq!(client.send(stray.clone()).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        client.send(stray.clone()).await.status(),
+        StatusCode::ACCEPTED
+    );
     let accepted = client.send(initialize()).await;
     assert_eq!(accepted.status(), StatusCode::ACCEPTED);
     let answer = client.answer().await;

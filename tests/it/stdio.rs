@@ -25,7 +25,10 @@ fn initialize(version: &str) -> Value {
 fn answers(lines: &[&[u8]]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     let input = lines.join(&b'\n');
-    let output = program::run(&mut server(folder.path()), &[&input, b"\n".as_slice()].concat());
+    let output = program::run(
+        &mut server(folder.path()),
+        &[&input, b"\n".as_slice()].concat(),
+    );
     assert!(output.status.success(), "{}", program::stderr(&output));
     program::stdout(&output)
         .lines()
