@@ -96,7 +96,7 @@ pub enum BodyError {
         length: usize,
     },
     /// Neither of these, and not JSON.
-    #[error("the answer is not JSON: {}", issues.first().map_or_else(|| "it could not be read".to_owned(), Issue::message))]
+    #[error("the answer is not JSON: {}", first(issues))]
     NotJson {
         /// What the reader found.
         issues: Vec<Issue>,
@@ -105,7 +105,7 @@ pub enum BodyError {
     #[error("the answer is JSON nested deeper than 128 levels, which no FHIR resource needs")]
     TooDeep,
     /// JSON, but no resource of R4.
-    #[error("the answer is JSON but no FHIR R4 resource: {}", issues.first().map_or_else(|| "it could not be read".to_owned(), Issue::message))]
+    #[error("the answer is JSON but no FHIR R4 resource: {}", first(issues))]
     NotAResource {
         /// What the reader found.
         issues: Vec<Issue>,
@@ -232,13 +232,29 @@ fn markup(answer: &Answer) -> Option<BodyError> {
 
 /// Why no resource could be built at all.
 fn unreadable(body: &[u8], issues: Vec<Issue>) -> BodyError {
-    if issues.iter().any(|issue| issue.rule == Rule::JsonDepth) {
+    let has = |rule| issues.iter().any(|issue| issue.rule == rule);
+    if has(Rule::JsonDepth) {
         return BodyError::TooDeep;
     }
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Err(error) if error.is_eof() => BodyError::Truncated { length: body.len() },
-        Err(_) => BodyError::NotJson { issues },
-        Ok(_) => BodyError::NotAResource { issues },
+    let syntax = serde_json::from_slice::<IgnoredAny>(body).err();
+    if syntax.as_ref().is_some_and(serde_json::Error::is_eof) {
+        let length = body.len();
+        BodyError::Truncated { length }
+    } else if syntax.is_some() || has(Rule::JsonSyntax) || has(Rule::JsonEncoding) {
+        BodyError::NotJson { issues }
+    } else {
+        BodyError::NotAResource { issues }
+    }
+}
+
+/// Words for the first issue, without what the body has in its place.
+fn first(issues: &[Issue]) -> String {
+    match issues.first() {
+        Some(issue) => format!(
+            "expected {} at line {}, column {}",
+            issue.expected, issue.line, issue.column
+        ),
+        None => "it could not be read".to_owned(),
     }
 }
 

@@ -182,7 +182,11 @@ impl HttpClient {
     pub async fn capabilities(&self) -> Result<Arc<Capabilities>, ClientError> {
         let fetch =
             async || Capabilities::from_answer(&self.send(&Interaction::Capabilities).await?);
-        self.0.capabilities.get(fetch).await
+        // The time limit holds also for a caller who waits for the fetch of another.
+        let after = self.0.timeout;
+        tokio::time::timeout(after, self.0.capabilities.get(fetch))
+            .await
+            .unwrap_or(Err(ClientError::Timeout { after }))
     }
 
     /// Sends a request, and a GET again as long as that makes sense.
