@@ -20,6 +20,9 @@ pub(crate) fn matches<'a>(
         .collect();
     near.sort();
     near.dedup();
+    if near.first().is_some_and(|(distance, _)| *distance == 0) {
+        near.retain(|(distance, _)| *distance == 0);
+    }
     near.truncate(MAX_SUGGESTIONS);
     near.into_iter().map(|(_, candidate)| candidate).collect()
 }

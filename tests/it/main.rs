@@ -10,3 +10,5 @@ mod client;
 mod client_body;
 mod client_hostile;
 mod support;
+mod tool_schemas;
+mod tools;

@@ -47,7 +47,7 @@ const INHERITED: [&str; 9] = [
 const MARKS: &str = "! required, ? optional, * any number, + at least one; (m) changes the meaning of what it is in";
 
 const DESCRIPTION: &str = "Describes a FHIR R4 type or element in at most 1,000 tokens: a line for each element with cardinality mark, type, codes of required bindings and targets of references, and for resource types the search parameters. Takes Patient, a datatype such as Timing, or an element path such as Claim.item, which goes down into what was too long before.\n\
-It describes the base specification, not profiles, and not what the server supports (get_capabilities).";
+It does not describe profiles, nor what this server supports (get_capabilities).";
 
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
