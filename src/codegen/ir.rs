@@ -1,7 +1,7 @@
 //! The middle representation: what the definitions mean, in terms of the code
 //! to come. Lowering fills it, the passes complete it, the emitters read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that is emitted.
 #[derive(Debug, Default)]
@@ -14,8 +14,8 @@ pub struct Model {
     pub resources: Vec<String>,
     /// Search parameters, sorted by code and URL.
     pub search_parameters: Vec<SearchParameter>,
-    /// Regular expressions of the primitive types.
-    pub primitives: BTreeMap<String, Option<String>>,
+    /// Names of the primitive types.
+    pub primitives: BTreeSet<String>,
     /// What the definitions hold, for the checks of the tests.
     pub counts: Counts,
 }
@@ -170,6 +170,7 @@ pub struct Path {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     Child(String),
+    Index(usize),
     OfType(String),
     WhereEquals(String, String),
     WhereResolves(String),

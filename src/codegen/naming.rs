@@ -62,7 +62,7 @@ pub fn capitalised(name: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + chars.as_str())
 }
 
-/// The name of an enum from the name of its value set.
+/// The name of an enum from the last part of the URL of its value set.
 pub fn enum_name(value_set: &str) -> String {
     let name: String = words(value_set).map(capitalised).collect();
     guard_digit(name)

@@ -44,6 +44,7 @@ pub(crate) struct Read {
     pub(crate) resource_type: Text,
     /// Logical id alone, e.g. 123, without type or slash
     pub(crate) id: Text,
+    /// Parameters of the operation, or _elements and _summary, by name
     #[serde(default)]
     pub(crate) search_param: Parameters,
     /// Optional: $everything, _history, _history/[version] or another operation on this resource
@@ -67,6 +68,7 @@ pub(crate) struct Create {
     #[serde(rename = "type")]
     pub(crate) resource_type: Text,
     pub(crate) payload: Payload,
+    /// Parameters of the operation, by name
     #[serde(default)]
     pub(crate) search_param: Parameters,
     /// Optional: an operation on the type that takes the payload, e.g. $validate
@@ -86,6 +88,7 @@ pub(crate) struct Update {
     /// Logical id of the resource to replace; empty for a conditional update, which needs searchParam
     pub(crate) id: Text,
     pub(crate) payload: Payload,
+    /// Without id: search parameters that select the resource, by name
     #[serde(default)]
     pub(crate) search_param: Parameters,
     /// Optional: an operation on this resource that takes the payload
@@ -105,6 +108,7 @@ pub(crate) struct Delete {
     /// Logical id; leave out for a conditional delete, which needs searchParam
     #[serde(default)]
     pub(crate) id: Text,
+    /// Without id: search parameters that select what is deleted, by name
     #[serde(default)]
     pub(crate) search_param: Parameters,
     /// Optional: path suffix behind the id

@@ -103,9 +103,8 @@ impl<'a> SearchParameters<'a> {
             "start-date",
             "authored",
         ];
-        let own = model::search_parameters(self.resource_type);
         PREFERRED.into_iter().find(|code| {
-            own.iter()
+            model::search_parameters(self.resource_type)
                 .any(|known| known.code == *code && known.kind == SearchParamType::Date)
                 && self.declared(code) != Some(false)
         })
@@ -114,7 +113,6 @@ impl<'a> SearchParameters<'a> {
     /// Names that type and server have, without the general ones.
     fn usable(&self) -> Vec<String> {
         let mut names: Vec<String> = model::search_parameters(self.resource_type)
-            .iter()
             .map(|known| known.code)
             .filter(|code| !code.starts_with('_') && self.declared(code) != Some(false))
             .map(ToOwned::to_owned)
@@ -182,8 +180,8 @@ impl<'a> SearchParameters<'a> {
 
     /// The parameter with this code; `None` for those that only servers define.
     fn find(&self, code: &str) -> Result<Option<&'static SearchParameter>, String> {
-        let own = model::search_parameters(self.resource_type);
-        let known = own.iter().find(|known| known.code == code).copied();
+        let mut own = model::search_parameters(self.resource_type);
+        let known = own.find(|known| known.code == code);
         if GENERAL.contains(&code) {
             return Ok(known);
         }

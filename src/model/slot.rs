@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use super::{
     Element, Resource,
-    definition::Key,
+    definition::{Key, TypeDef},
     object::{Node, Object, PrimitiveNode, Slot},
     primitive::{JsonType, Primitive, PrimitiveType},
     reader::Reader,
@@ -135,20 +135,18 @@ impl<T: Object + Default> Slot for Option<T> {
     }
 }
 
-impl<T: Object + Default> Slot for Option<Box<T>> {
-    fn len(&self) -> usize {
-        usize::from(self.is_some())
+/// A boxed struct, where a struct would contain itself.
+impl<T: Object> Object for Box<T> {
+    fn definition(&self) -> &'static TypeDef {
+        self.as_ref().definition()
     }
 
-    fn get(&self, index: usize) -> Node<'_> {
-        match self {
-            Some(object) if index == 0 => Node::Object(object.as_ref()),
-            _ => Node::Gap,
-        }
+    fn slot(&self, element: usize) -> &dyn Slot {
+        self.as_ref().slot(element)
     }
 
-    fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.one_object(key, |reader| reader.object(self.get_or_insert_default().as_mut()));
+    fn slot_mut(&mut self, element: usize) -> &mut dyn Slot {
+        self.as_mut().slot_mut(element)
     }
 }
 
@@ -162,7 +160,7 @@ impl<T: Object + Default> Slot for Vec<T> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.array(key, |reader, _| reader.one_object(key, |reader| reader.object(push(self))));
+        reader.array(key, |reader, _| reader.one_object(key, |reader| reader.object(push::<T>(self))));
     }
 }
 
@@ -204,7 +202,7 @@ impl Slot for Vec<Resource> {
 }
 
 /// A generated enum of a choice element.
-pub trait ChoiceType: Sized + Send + Sync {
+pub(super) trait ChoiceType: Sized + Send + Sync {
     /// An empty value of the type at this index of the element's types.
     fn empty(variant: usize) -> Option<Self>;
 

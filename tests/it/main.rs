@@ -1,4 +1,4 @@
-//! Integration tests: one crate, one module for each area.
+//! Integration tests: one crate, one module an area.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,10 @@
 mod client;
 mod client_body;
 mod client_hostile;
+/// The official examples and other real data, read and written back.
+mod corpus;
+/// Documents that each break one rule.
+mod invalid;
 mod support;
 mod tool_schemas;
 mod tools;

@@ -47,13 +47,13 @@ pub struct Element {
     pub is_modifier: bool,
     #[serde(default)]
     pub is_summary: bool,
-    #[serde(default)]
-    pub regex: Option<String>,
 }
 
 /// ElementDefinition.type.
 #[derive(Debug, Deserialize)]
 pub struct ElementType {
+    /// Absent on the values of primitive types.
+    #[serde(default)]
     pub code: String,
     #[serde(default)]
     pub targets: Vec<String>,
@@ -72,6 +72,8 @@ pub struct Binding {
 #[derive(Debug, Deserialize)]
 pub struct ValueSet {
     pub url: String,
+    /// Absent where there is no resource behind the URL; such a set is not closed.
+    #[serde(default)]
     pub name: String,
     #[serde(default)]
     pub title: Option<String>,

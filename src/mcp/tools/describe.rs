@@ -292,7 +292,6 @@ fn parameters(resource_type: &str) -> Vec<String> {
         format!("{}:{}{targets}", known.code, known.kind.as_str())
     };
     model::search_parameters(resource_type)
-        .iter()
         .filter(|known| !known.code.starts_with('_'))
         .map(text)
         .collect()

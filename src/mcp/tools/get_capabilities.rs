@@ -89,13 +89,12 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
 }
 
 fn describe(name: &str, resource: &ResourceCapabilities, documented: bool) -> Json {
-    let standard = model::search_parameters(name);
     let documentation = |text: Option<&str>| match text {
         Some(text) if documented => Json::text(shortened(text)),
         _ => Json::Null,
     };
     let search_params = resource.search_params.iter().map(|known| {
-        let own = standard.iter().find(|own| own.code == known.name);
+        let own = model::search_parameters(name).find(|own| own.code == known.name);
         let text = known.documentation.as_deref();
         Json::object([
             ("name", Json::text(&known.name)),

@@ -17,7 +17,7 @@ use super::{
     Reading, Resource, Rule, Severity,
     definition::Key,
     issue::Issue,
-    object::{Object, Slot},
+    object::Object,
 };
 
 /// How many issues of one document are kept.

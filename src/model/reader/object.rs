@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Object, PrimitiveArray, Reader, Segment, Slot};
+use super::{Object, PrimitiveArray, Reader, Segment};
 use crate::model::{
     Resource, Rule,
     definition::{Key, Kind, TypeDef},
