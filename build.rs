@@ -1,1 +1,45 @@
-fn main() {}
+//! Generates the R4 model from `schemas/` into `OUT_DIR/fhir`. Reads nothing
+//! else, uses no network.
+//!
+//! Set `FHIR_CODEGEN_VERBOSE=1` to see what was made and how long it took.
+
+use std::{env, error::Error, fs, io::Write, path::Path, time::Instant};
+
+use flate2::{Compression, write::DeflateEncoder};
+
+#[path = "src/codegen/mod.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the library's tests read more of it than this script")]
+mod codegen;
+
+const VERBOSE: &str = "FHIR_CODEGEN_VERBOSE";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=schemas");
+    println!("cargo::rerun-if-env-changed={VERBOSE}");
+    let started = Instant::now();
+    let schemas = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("schemas");
+    let read = |file: &str| fs::read_to_string(schemas.join(file));
+    let files = codegen::generate(&codegen::Inputs {
+        types: &read("types.json")?,
+        resources: &read("resources.json")?,
+        value_sets: &read("value-sets-required.json")?,
+        search_parameters: &read("search-parameters.json")?,
+    })?;
+    let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");
+    fs::create_dir_all(&folder)?;
+    for file in &files {
+        if file.name.ends_with(".json") {
+            let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
+            deflated.write_all(file.text.as_bytes())?;
+            fs::write(folder.join(format!("{}.deflate", file.name)), deflated.finish()?)?;
+        } else {
+            fs::write(folder.join(&file.name), &file.text)?;
+        }
+    }
+    if env::var_os(VERBOSE).is_some() {
+        let bytes: usize = files.iter().map(|file| file.text.len()).sum();
+        let (count, place) = (files.len(), folder.display());
+        println!("cargo::warning={count} files, {bytes} bytes in {:?}, in {place}", started.elapsed());
+    }
+    Ok(())
+}

@@ -28,11 +28,15 @@ pub struct TypeDef {
     /// JSON property names in the order of the elements, a choice element with
     /// one for each of its types.
     pub keys: &'static [Key],
+    /// Indexes into `keys`, sorted by name.
+    pub sorted_keys: &'static [u16],
+    /// Indexes into `elements` of those with min 1.
+    pub required: &'static [u16],
 }
 
 impl TypeDef {
     /// The element with this name (a choice element without `[x]`).
-    pub fn element(&self, name: &str) -> Option<(usize, &'static ElementDef)> {
+    pub fn element(&'static self, name: &str) -> Option<(usize, &'static ElementDef)> {
         self.elements
             .iter()
             .enumerate()
@@ -74,6 +78,15 @@ pub struct ElementDef {
     pub types: &'static [TypeRef],
     /// The binding, if it has one.
     pub binding: Option<&'static BindingDef>,
+    /// Index into [`TypeDef::keys`] of its first JSON property.
+    pub first_key: u16,
+}
+
+impl ElementDef {
+    /// Maximum cardinality as FHIR writes it: `1` or `*`.
+    pub const fn max(&self) -> &'static str {
+        if self.many { "*" } else { "1" }
+    }
 }
 
 /// A type that an element may have.

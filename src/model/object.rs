@@ -1,15 +1,39 @@
-//! Reflection over the typed model: what lets one generic piece of code walk
-//! any resource by element name.
+//! Reflection over the typed model: what lets one generic piece of code read,
+//! write or walk any resource by element.
 
-use super::{Resource, definition::TypeDef};
+use std::{borrow::Cow, fmt};
+
+use super::{
+    Resource,
+    definition::{Key, TypeDef},
+    primitive::JsonType,
+    reader::Reader,
+    writer,
+};
 
 /// A generated struct: resource, datatype or backbone element.
-pub trait Object: std::fmt::Debug + Send + Sync {
+pub trait Object: fmt::Debug + Send + Sync {
     /// Its definition.
     fn definition(&self) -> &'static TypeDef;
 
-    /// The element at this index of [`TypeDef::elements`].
+    /// The content of the element at this index of [`TypeDef::elements`].
     fn slot(&self, element: usize) -> &dyn Slot;
+
+    /// The same, to be read into.
+    fn slot_mut(&mut self, element: usize) -> &mut dyn Slot;
+}
+
+impl dyn Object + '_ {
+    /// The content of an element by its name (a choice element without `[x]`).
+    pub fn get(&self, name: &str) -> Option<&dyn Slot> {
+        let (index, _) = self.definition().element(name)?;
+        Some(self.slot(index))
+    }
+
+    /// FHIR JSON, compact.
+    pub fn to_json(&self) -> String {
+        writer::to_json(self)
+    }
 }
 
 /// The content of one element: none, one or many values.
@@ -22,8 +46,25 @@ pub trait Slot: Send + Sync {
         self.len() == 0
     }
 
-    /// The value at this index, `Node::Gap` for a gap.
+    /// The value at this index, [`Node::Gap`] for a gap and beyond the end.
     fn get(&self, index: usize) -> Node<'_>;
+
+    /// Index of its type among [`ElementDef::types`](super::definition::ElementDef::types);
+    /// more than 0 only in a choice element.
+    fn variant(&self) -> usize {
+        0
+    }
+
+    /// Reads the value at the cursor, or the `_` sibling of a primitive.
+    #[doc(hidden)]
+    fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, sibling: bool);
+}
+
+impl dyn Slot + '_ {
+    /// The values, gaps among them.
+    pub fn iter(&self) -> impl Iterator<Item = Node<'_>> {
+        (0..self.len()).map(|index| self.get(index))
+    }
 }
 
 /// One value in the tree.
@@ -40,11 +81,17 @@ pub enum Node<'a> {
 }
 
 /// A primitive element, whatever its type.
-pub trait PrimitiveNode: std::fmt::Debug + Send + Sync {
+pub trait PrimitiveNode: fmt::Debug + Send + Sync {
     /// FHIR name of the type: `dateTime`, `code`, `boolean`.
     fn type_name(&self) -> &'static str;
 
+    /// How the value stands in JSON.
+    fn json_type(&self) -> JsonType;
+
     /// The value as it stands in JSON without quotes; `None` when there is only
     /// an extension.
-    fn text(&self) -> Option<std::borrow::Cow<'_, str>>;
+    fn text(&self) -> Option<Cow<'_, str>>;
+
+    /// The id and the extensions, if there are any.
+    fn element(&self) -> Option<&dyn Object>;
 }

@@ -76,7 +76,8 @@ pub struct Component {
 /// parameter) to the values.
 #[derive(Debug)]
 pub struct Path {
-    /// Type that the path starts at: `Patient`, `Resource`; empty in a component.
+    /// Type that the path starts at: `Patient`, `Resource`; in a component empty
+    /// for the value of the composite's own path, `%resource` for the resource.
     pub root: &'static str,
     /// The steps.
     pub steps: &'static [Step],
@@ -87,6 +88,8 @@ pub struct Path {
 pub enum Step {
     /// To the children with this element name (a choice element without `[x]`).
     Child(&'static str),
+    /// Keeps the value at this position.
+    Index(usize),
     /// Keeps values of this FHIR type (`as`, `is`, `ofType`): `Quantity`, `dateTime`.
     OfType(&'static str),
     /// Keeps elements with a child that has this text: `where(system = 'email')`.
@@ -98,4 +101,21 @@ pub enum Step {
     /// Whether the value is neither absent nor `false`: a boolean
     /// (`Patient.deceased.exists() and Patient.deceased != false`).
     ExistsAndNotFalse,
+}
+
+/// The search parameters of a resource type, those of every resource among
+/// them, sorted by code.
+pub fn search_parameters(resource_type: &str) -> impl Iterator<Item = &'static SearchParameter> {
+    let domain = !matches!(resource_type, "Bundle" | "Binary" | "Parameters");
+    super::generated::search_parameters().iter().filter(move |parameter| {
+        parameter
+            .base
+            .iter()
+            .any(|base| *base == resource_type || *base == "Resource" || domain && *base == "DomainResource")
+    })
+}
+
+/// The search parameter with this canonical URL.
+pub fn search_parameter(url: &str) -> Option<&'static SearchParameter> {
+    super::generated::search_parameters().iter().find(|parameter| parameter.url == url)
 }

@@ -6,7 +6,15 @@
     reason = "a test fails by panicking"
 )]
 
+/// FHIR over HTTP.
 mod client;
+/// What servers answer instead of a resource.
 mod client_body;
+/// Hostile input to the client.
 mod client_hostile;
+/// The official examples and other real data, read and written back.
+mod corpus;
+/// Documents that each break one rule.
+mod invalid;
+/// What several areas stand on.
 mod support;

@@ -1,0 +1,72 @@
+//! The generator: official FHIR definitions in, Rust source out.
+//!
+//! parse → [`ir`] (by [`lower`]) → [`passes`] → [`emit`]. [`generate`] does no
+//! I/O, reads no environment, and gives the same bytes for the same input. It
+//! refuses what it does not understand. `build.rs` compiles these files by
+//! path, the library only for its tests.
+
+pub mod emit;
+pub mod ir;
+pub mod lower;
+pub mod naming;
+pub mod parse;
+pub mod passes;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+/// The texts of the definition files in `schemas/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// `types.json`
+    pub types: &'a str,
+    /// `resources.json`
+    pub resources: &'a str,
+    /// `value-sets-required.json`
+    pub value_sets: &'a str,
+    /// `search-parameters.json`
+    pub search_parameters: &'a str,
+}
+
+/// One file for `OUT_DIR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// File name, without folder.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A definition that the generator does not understand, or that would become
+/// code that does not compile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Path or URL of the definition.
+    pub subject: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Error {
+    /// An error about one definition.
+    pub fn new(subject: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { subject: subject.into(), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.reason)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Generates the model.
+pub fn generate(inputs: &Inputs<'_>) -> Result<Vec<GeneratedFile>, Error> {
+    let definitions = parse::definitions(inputs)?;
+    let mut model = lower::lower(&definitions)?;
+    passes::run(&mut model)?;
+    emit::emit(&model)
+}

@@ -1,0 +1,112 @@
+//! JSON and serde of the generated types, all through the one reader and the
+//! one writer.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde_json::value::RawValue;
+
+use super::{Reading, Resource, object::Object, reader, writer};
+
+/// The JSON methods of a struct, its `Debug` and its serde.
+macro_rules! json_methods {
+    ($name:ident) => {
+        impl $name {
+            /// Reads and validates JSON. The value is `None` only after a syntax
+            /// error; with errors among the issues it is incomplete.
+            #[inline]
+            pub fn from_slice(bytes: &[u8]) -> $crate::model::Reading<Self> {
+                $crate::model::reader::read_object(bytes)
+            }
+
+            /// FHIR JSON, compact.
+            #[inline]
+            pub fn to_json(&self) -> String {
+                $crate::model::writer::to_json(self)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                $crate::model::json::debug(self, f)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            #[inline]
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $crate::model::json::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            #[inline]
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::model::json::deserialize(deserializer, Self::from_slice)
+            }
+        }
+    };
+}
+
+pub(crate) use json_methods;
+
+/// The type and its JSON.
+pub(super) fn debug(object: &dyn Object, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{} {}", object.definition().name, writer::to_json(object))
+}
+
+/// Serialises the JSON of the writer as it is, so that numbers keep their text.
+/// FHIR's serde is for JSON: the serializer must be serde_json's.
+pub(super) fn serialize<S: Serializer>(object: &dyn Object, serializer: S) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(writer::to_json(object)).map_err(ser::Error::custom)?.serialize(serializer)
+}
+
+/// Takes the JSON text from serde_json and reads it; any error among the issues
+/// fails.
+pub(super) fn deserialize<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    read: impl FnOnce(&[u8]) -> Reading<T>,
+) -> Result<T, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    read(raw.get().as_bytes()).into_result().map_err(de::Error::custom)
+}
+
+impl Resource {
+    /// Reads and validates a resource of any type from JSON
+    /// (<https://hl7.org/fhir/R4/json.html>). The value is `None` when the
+    /// document is no resource or not JSON.
+    pub fn from_slice(bytes: &[u8]) -> Reading<Self> {
+        reader::read_resource(bytes)
+    }
+
+    /// The type, for instance `Patient`.
+    pub fn resource_type(&self) -> &'static str {
+        self.as_object().definition().name
+    }
+
+    /// The logical id.
+    pub fn id(&self) -> Option<String> {
+        match self.as_object().get("id")?.get(0) {
+            super::object::Node::Primitive(id) => id.text().map(std::borrow::Cow::into_owned),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug(self.as_object(), f)
+    }
+}
+
+impl Serialize for Resource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(self.as_object(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Resource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer, Self::from_slice)
+    }
+}

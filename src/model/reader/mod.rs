@@ -1,0 +1,147 @@
+//! Reading is validating: one pass over the JSON bytes builds the typed value
+//! and collects every issue
+//! ([JSON representation](https://hl7.org/fhir/R4/json.html)).
+//!
+//! The reader never panics and stops only at a JSON syntax error or the depth
+//! limit. After such an end it is `dead`: every token function returns at once
+//! and reports nothing, so that the code that builds values needs no error
+//! path of its own.
+
+mod lexer;
+mod object;
+mod report;
+
+pub use lexer::MAX_DEPTH;
+
+use super::{
+    Reading, Resource, Rule, Severity,
+    definition::Key,
+    issue::Issue,
+    object::Object,
+};
+
+/// How many issues of one document are kept.
+const MAX_ISSUES: usize = 10_000;
+
+/// A pull reader over one JSON document.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    /// The document up to its first byte that is no UTF-8.
+    source: &'a str,
+    bytes: &'a [u8],
+    pos: usize,
+    depth: u32,
+    dead: bool,
+    bad_utf8: Option<usize>,
+    path: Vec<Segment>,
+    arrays: Vec<PrimitiveArray>,
+    issues: Vec<Issue>,
+    dropped: usize,
+}
+
+/// One step of the path to where the reader is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    name: &'static str,
+    index: Option<u32>,
+}
+
+/// An array of primitives, or of their `_` siblings, in an object that is still
+/// open: the two are compared when it closes.
+#[derive(Debug)]
+struct PrimitiveArray {
+    key: &'static Key,
+    sibling: bool,
+    offset: usize,
+    len: usize,
+    nulls: Vec<usize>,
+}
+
+/// Reads a document of any resource type.
+pub(crate) fn read_resource(bytes: &[u8]) -> Reading<Resource> {
+    let mut reader = Reader::new(bytes);
+    let mut resource = None;
+    if reader.starts_object() {
+        reader.resource(&mut resource);
+    }
+    reader.finish(resource)
+}
+
+/// Reads a document of one type. A resource must say that it is of this type;
+/// other types have no resourceType.
+pub(crate) fn read_object<T: Object + Default>(bytes: &[u8]) -> Reading<T> {
+    let mut reader = Reader::new(bytes);
+    let mut value = None;
+    if reader.starts_object() {
+        let object = value.insert(T::default());
+        reader.path.push(Segment { name: object.definition().name, index: None });
+        reader.object(object);
+        reader.path.pop();
+    }
+    reader.finish(value)
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let (source, bad_utf8) = match std::str::from_utf8(bytes) {
+            Ok(source) => (source, None),
+            Err(error) => {
+                let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                (std::str::from_utf8(valid).unwrap_or_default(), Some(error.valid_up_to()))
+            }
+        };
+        let mut reader = Self {
+            source,
+            bytes: source.as_bytes(),
+            pos: 0,
+            depth: 0,
+            dead: false,
+            bad_utf8,
+            path: Vec::with_capacity(16),
+            arrays: Vec::new(),
+            issues: Vec::new(),
+            dropped: 0,
+        };
+        if source.starts_with('\u{feff}') {
+            reader.push_issue(
+                Rule::JsonEncoding,
+                Severity::Error,
+                0,
+                "UTF-8 without a byte order mark".into(),
+                "a byte order mark".into(),
+            );
+            reader.pos = '\u{feff}'.len_utf8();
+        }
+        reader
+    }
+
+    /// Whether the document is an object at all.
+    fn starts_object(&mut self) -> bool {
+        match self.peek() {
+            b'{' => true,
+            b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+                let at = self.pos;
+                let found = self.describe(at);
+                self.report(Rule::JsonType, at, "a JSON object".into(), found);
+                self.skip_value();
+                false
+            }
+            _ => {
+                self.unexpected("a JSON object");
+                false
+            }
+        }
+    }
+
+    /// The end of the document: nothing may follow but white space.
+    fn finish<T>(mut self, value: Option<T>) -> Reading<T> {
+        if !self.dead {
+            let next = self.peek();
+            if next != 0 || self.pos < self.bytes.len() || self.bad_utf8.is_some() {
+                self.unexpected("the end of the document");
+            }
+        }
+        let value = if self.dead { None } else { value };
+        Reading { value, issues: self.into_issues() }
+    }
+}
