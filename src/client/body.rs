@@ -268,12 +268,11 @@ fn check_identity(resource: &Resource, expectation: &Expectation) -> Result<(), 
             found: found.to_owned(),
         });
     }
-    if let Some(expected) = expectation.id.as_deref()
-        && resource.id() != Some(expected)
-    {
+    let found = resource.id();
+    if expectation.id.is_some() && found != expectation.id {
         return Err(BodyError::WrongId {
-            expected: expected.to_owned(),
-            found: resource.id().map(ToOwned::to_owned),
+            expected: expectation.id.clone().unwrap_or_default(),
+            found,
         });
     }
     Ok(())

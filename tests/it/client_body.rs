@@ -13,13 +13,12 @@ fn the_resource_asked_for_is_decoded() {
         panic!("{decoded:?}")
     };
     assert!(reading.is_valid());
-    assert_eq!(reading.value.unwrap().id(), Some("1"));
+    assert_eq!(reading.value.unwrap().id().as_deref(), Some("1"));
 }
 
 #[test]
 fn each_other_body_is_an_error_of_its_own() {
-    let deep = "[".repeat(10_000);
-    let cases: &[(&str, &str)] = &[
+    assert_messages(&[
         ("", "empty"),
         (" \r\n", "empty"),
         ("<!DOCTYPE html><html><body>Log in</body></html>", "HTML"),
@@ -31,6 +30,19 @@ fn each_other_body_is_an_error_of_its_own() {
         (r#"{"resourceType":"Patient","na"#, "breaks off"),
         ("Internal error", "not JSON"),
         (r#"{"resourceType":"Patient",}"#, "not JSON"),
+        (
+            r#"{"resourceType":"Observation","id":"1","status":"final","code":{"text":"x"}}"#,
+            "type Observation where Patient",
+        ),
+        (r#"{"resourceType":"Patient","id":"2"}"#, "another resource"),
+        (r#"{"resourceType":"Patient"}"#, "another resource"),
+    ]);
+}
+
+#[test]
+fn json_that_is_no_resource_is_an_error_of_its_own() {
+    let deep = "[".repeat(10_000);
+    assert_messages(&[
         (&deep, "128 levels"),
         ("[]", "no FHIR R4 resource"),
         ("null", "no FHIR R4 resource"),
@@ -39,18 +51,7 @@ fn each_other_body_is_an_error_of_its_own() {
             r#"{"resourceType":"Pacient","id":"1"}"#,
             "no FHIR R4 resource",
         ),
-        (
-            r#"{"resourceType":"Observation","id":"1","status":"final","code":{"text":"x"}}"#,
-            "type Observation where Patient",
-        ),
-        (r#"{"resourceType":"Patient","id":"2"}"#, "another resource"),
-        (r#"{"resourceType":"Patient"}"#, "another resource"),
-    ];
-    for (body, message) in cases {
-        let error = decode(&answer(200, body), &Expectation::of(&read(None))).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains(message), "{body:.60} gave {error:?}: {text}");
-    }
+    ]);
 }
 
 #[test]
@@ -116,6 +117,16 @@ fn a_failure_keeps_status_outcome_and_retry_after() {
         assert_eq!(failure.status, 404);
         assert_eq!(failure.retry_after, Some(Duration::from_secs(5)));
         assert_eq!(failure.outcome.is_some(), kept, "{body}");
+    }
+}
+
+/// Decodes each body as the answer to a read of `Patient/1`, and looks for a
+/// part of the message.
+fn assert_messages(cases: &[(&str, &str)]) {
+    for (body, message) in cases {
+        let error = decode(&answer(200, body), &Expectation::of(&read(None))).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(message), "{body:.60} gave {error:?}: {text}");
     }
 }
 

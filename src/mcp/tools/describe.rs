@@ -281,7 +281,7 @@ fn codes(element: &ElementDef) -> Option<String> {
 
 /// `name:type(targets)` for each search parameter of a resource type's own.
 fn parameters(resource_type: &str) -> Vec<String> {
-    let text = |known: &&SearchParameter| {
+    let text = |known: &SearchParameter| {
         let targets = match known.kind {
             // Naming all of them would say less than nothing.
             SearchParamType::Reference if (1..=4).contains(&known.target.len()) => {
