@@ -302,15 +302,19 @@ fn check_modifier(known: &SearchParameter, modifier: &str) -> Result<(), String>
     if is_type || allowed.contains(&modifier) {
         return Ok(());
     }
-    let of_type = match known.kind {
-        SearchParamType::Reference => " or a resource type",
-        _ => "",
+    let (of_type, near) = match known.kind {
+        SearchParamType::Reference => (
+            " or a resource type",
+            near::matches(modifier, RESOURCE_TYPES.iter().copied()),
+        ),
+        _ => ("", Vec::new()),
     };
     Err(format!(
-        "{} has no modifier :{modifier}; parameters of type {} have :{}{of_type}",
+        "{} has no modifier :{modifier}; parameters of type {} have :{}{of_type}{}",
         known.code,
         known.kind.as_str(),
         allowed.join(", :"),
+        did_you_mean(&near)
     ))
 }
 

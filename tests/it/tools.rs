@@ -73,7 +73,23 @@ impl Setting {
             "{:?}",
             result.structured_content
         );
-        result.structured_content.unwrap()
+        let structured = result.structured_content.unwrap();
+        let schema = self.output_schema(tool).await;
+        let errors: Vec<_> = schema
+            .iter_errors(&structured)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{tool}: {errors:?}");
+        structured
+    }
+
+    async fn output_schema(&self, tool: &str) -> jsonschema::Validator {
+        let tools = self.client.list_all_tools().await.unwrap();
+        let tool = tools.into_iter().find(|known| known.name == tool).unwrap();
+        let mut schema = (*tool.output_schema.unwrap()).clone();
+        // What is not declared is a mistake in a test, not for clients.
+        schema.insert("additionalProperties".to_owned(), json!(false));
+        jsonschema::draft202012::new(&Value::Object(schema)).unwrap()
     }
 
     /// The text of a call that fails.
