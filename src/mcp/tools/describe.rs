@@ -76,6 +76,11 @@ fn output_schema() -> JsonObject {
             "One element a line: name, mark, type",
         ),
         (
+            "codes",
+            "array of string",
+            "Codes of the required binding of the element",
+        ),
+        (
             "searchParameters",
             "array of string",
             "name:type, with targets of references",
@@ -99,6 +104,8 @@ struct Subject {
     short: String,
     /// Its content, unless it is primitive.
     definition: Option<&'static TypeDef>,
+    /// All codes of a required binding, which lines of other descriptions cut.
+    codes: &'static [&'static str],
 }
 
 /// Goes down a path, through datatypes too (`Patient.name.period`).
@@ -108,6 +115,7 @@ fn find(given: &str) -> Result<Subject, ToolError> {
     let mut definition = Some(model::type_def(root).ok_or_else(|| unknown(given, root))?);
     let mut path = root.to_owned();
     let mut short = definition.map_or("", |found| found.short).to_owned();
+    let mut codes: &[&str] = &[];
     for name in names {
         let Some(parent) = definition else {
             return Err(ToolError::UnknownElement {
@@ -139,6 +147,7 @@ fn find(given: &str) -> Result<Subject, ToolError> {
         };
         path = format!("{path}.{}", element.name);
         short = element_line(element, "", true, &path);
+        codes = element.binding.map_or(&[], |binding| binding.codes);
         definition = match element.types {
             [only] => only.definition,
             _ => None,
@@ -148,6 +157,7 @@ fn find(given: &str) -> Result<Subject, ToolError> {
         path,
         short,
         definition,
+        codes,
     })
 }
 
@@ -166,6 +176,10 @@ impl Subject {
             ("short", Json::text(&self.short)),
             ("marks", Json::text(MARKS)),
         ]);
+        if !self.codes.is_empty() {
+            let codes = self.codes.iter().map(|code| (*code).to_owned()).collect();
+            answer.set("codes", texts(bounded(codes, room)));
+        }
         let Some(definition) = self.definition else {
             return answer;
         };
@@ -246,10 +260,19 @@ fn element_line(element: &ElementDef, indent: &str, documented: bool, path: &str
         let _ = write!(line, " {codes}");
     }
     line.push_str(modifier);
-    if documented {
+    if documented && !repeats_codes(element) {
         let _ = write!(line, " — {}", element.short);
     }
     line
+}
+
+/// Whether the short text is but the list of codes, which the line has already.
+fn repeats_codes(element: &ElementDef) -> bool {
+    let Some(codes) = codes(element) else {
+        return false;
+    };
+    let compact: String = element.short.split(' ').collect();
+    codes == format!("({compact})")
 }
 
 fn type_text(target: &TypeRef, path: &str) -> String {
