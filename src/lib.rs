@@ -2,3 +2,6 @@
 
 pub mod client;
 pub mod model;
+
+#[cfg(test)]
+mod codegen;

@@ -342,8 +342,10 @@ impl<'a> Reader<'a> {
                 }
             },
             None => {
-                self.report(Rule::ResourceType, at, "a resourceType".into(), "none".into());
+                // A syntax error inside is the end of the document, and alone
+                // says what is wrong.
                 self.skip_value();
+                self.report(Rule::ResourceType, at, "a resourceType".into(), "none".into());
             }
         }
     }
