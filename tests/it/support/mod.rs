@@ -1,0 +1,3 @@
+//! Parts that several tests stand on.
+
+pub(crate) mod fhir_server;
