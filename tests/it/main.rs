@@ -18,3 +18,7 @@ mod corpus;
 mod invalid;
 /// What several areas stand on.
 mod support;
+/// What models see of the tools.
+mod tool_schemas;
+/// The tools, from client to FHIR server.
+mod tools;

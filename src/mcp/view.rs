@@ -1,0 +1,227 @@
+//! The default view of a resource: what it leaves out is named in the answer.
+//!
+//! Generated narrative repeats the data, version metadata says nothing about
+//! the patient, large attachments fill the context. Everything else stays, first
+//! of all what changes meaning: modifier extensions, comparators, units, data
+//! absent reasons, status elements, security labels.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
+
+use super::json::Json;
+use crate::model::{self, definition::TypeDef};
+
+/// Attachment data up to this length stays; in bytes of base64.
+const MAX_DATA: usize = 1_024;
+
+/// Elements of `meta` that speak of the copy and not of its content.
+const VERSION_META: [&str; 4] = ["versionId", "lastUpdated", "source", "profile"];
+
+/// What was left out: element, reason and how often, in order of appearance.
+#[derive(Debug, Default)]
+pub(crate) struct Omissions(Vec<(String, &'static str, usize)>);
+
+impl Omissions {
+    fn add(&mut self, element: String, reason: &'static str) {
+        let same = self
+            .0
+            .iter_mut()
+            .find(|(known, why, _)| *known == element && *why == reason);
+        match same {
+            Some((_, _, count)) => *count += 1,
+            None => self.0.push((element, reason, 1)),
+        }
+    }
+
+    /// Takes over those of a part of the answer.
+    pub(crate) fn append(&mut self, other: Omissions) {
+        for (element, reason, count) in other.0 {
+            let same = self
+                .0
+                .iter_mut()
+                .find(|(known, why, _)| *known == element && *why == reason);
+            match same {
+                Some((_, _, total)) => *total += count,
+                None => self.0.push((element, reason, count)),
+            }
+        }
+    }
+
+    /// A list of `{element, reason, count}`.
+    pub(crate) fn listed(&self) -> Json {
+        let items = self.0.iter().map(|(element, reason, count)| {
+            Json::object([
+                ("element", Json::text(element.as_str())),
+                ("reason", Json::text(*reason)),
+                ("count", Json::Number(count.to_string())),
+            ])
+        });
+        Json::Array(items.collect())
+    }
+
+    /// Whether nothing was left out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Brings a resource into the default view.
+pub(crate) fn reduce(resource: &mut Json, omissions: &mut Omissions) {
+    let Some(resource_type) = resource.str("resourceType").map(ToOwned::to_owned) else {
+        return;
+    };
+    drop_narrative(resource, &resource_type, omissions);
+    drop_version_meta(resource, &resource_type, omissions);
+    if let Some(definition) = model::type_def(&resource_type) {
+        walk(resource, definition, &resource_type, omissions);
+    }
+}
+
+/// Cuts a resource down to a length in bytes by taking out its longest elements,
+/// none of which is a modifier.
+pub(crate) fn shorten(resource: &mut Json, limit: usize, omissions: &mut Omissions) {
+    let resource_type = resource.str("resourceType").unwrap_or_default().to_owned();
+    let definition = model::type_def(&resource_type);
+    let is_modifier = |name: &str| {
+        let element = definition.and_then(|definition| definition.element(name));
+        element.is_some_and(|(_, element)| element.is_modifier)
+    };
+    let mut length = resource.text_len();
+    while length > limit {
+        let Json::Object(members) = resource else {
+            return;
+        };
+        let longest = members
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "resourceType" | "id" | "meta"))
+            .filter(|(name, _)| !is_modifier(name))
+            .max_by_key(|(_, value)| value.text_len())
+            .map(|(name, _)| name.clone());
+        let Some(name) = longest else { return };
+        resource.remove(&name);
+        omissions.add(
+            format!("{resource_type}.{name}"),
+            "too long for one answer; read it alone with searchParam {\"_elements\":…} or view raw",
+        );
+        length = resource.text_len();
+    }
+}
+
+/// Narrative that was generated from the data, or is empty.
+fn drop_narrative(resource: &mut Json, resource_type: &str, omissions: &mut Omissions) {
+    let status = resource.get("text").and_then(|text| text.str("status"));
+    if matches!(status, Some("generated" | "empty")) {
+        resource.remove("text");
+        omissions.add(format!("{resource_type}.text"), "generated narrative");
+    }
+}
+
+fn drop_version_meta(resource: &mut Json, resource_type: &str, omissions: &mut Omissions) {
+    let Some(mut meta) = resource.remove("meta") else {
+        return;
+    };
+    for name in VERSION_META {
+        if meta.remove(name).is_some() {
+            omissions.add(format!("{resource_type}.meta.{name}"), "version metadata");
+        }
+        meta.remove(&format!("_{name}"));
+    }
+    if meta != Json::Object(Vec::new())
+        && let Json::Object(members) = resource
+    {
+        // Behind resourceType and id, where it is most often found.
+        let place = members
+            .iter()
+            .take_while(|(name, _)| name == "resourceType" || name == "id")
+            .count();
+        members.insert(place, ("meta".to_owned(), meta));
+    }
+}
+
+/// Goes down along the definitions, so that an element is known by its type and
+/// not by its name.
+fn walk(value: &mut Json, definition: &'static TypeDef, path: &str, omissions: &mut Omissions) {
+    if matches!(definition.name, "Attachment" | "Binary") {
+        replace_data(value, path, omissions);
+    }
+    let Json::Object(members) = value else { return };
+    for (name, child) in members {
+        let Some(key) = definition.keys.iter().find(|key| key.name == name) else {
+            continue;
+        };
+        let Some(element) = definition.elements.get(usize::from(key.element)) else {
+            continue;
+        };
+        let Some(target) = element.types.get(usize::from(key.variant)) else {
+            continue;
+        };
+        let path = format!("{path}.{name}");
+        let children = match child {
+            Json::Array(items) => items.as_mut_slice(),
+            single => std::slice::from_mut(single),
+        };
+        for child in children {
+            match target.definition {
+                Some(definition) => walk(child, definition, &path, omissions),
+                None if target.code == "Resource" => reduce(child, omissions),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Long data becomes a note that identifies it.
+fn replace_data(value: &mut Json, path: &str, omissions: &mut Omissions) {
+    let Some(data) = value.str("data").filter(|data| data.len() > MAX_DATA) else {
+        return;
+    };
+    let base64: Vec<u8> = data
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let content_type = value.str("contentType").unwrap_or("unknown type");
+    let note = match STANDARD.decode(&base64) {
+        Ok(bytes) => {
+            let digest = Sha256::digest(&bytes);
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!(
+                "[left out: {content_type}, {} bytes, sha256 {digest}]",
+                bytes.len()
+            )
+        }
+        Err(_) => format!("[left out: {content_type}, {} characters]", data.len()),
+    };
+    value.set("data", Json::String(note));
+    omissions.add(format!("{path}.data"), "data over 1 KB");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrative_and_version_meta_go_and_meaning_stays() {
+        let source = r#"{"resourceType":"Patient","id":"1","meta":{"versionId":"3","lastUpdated":"2024-01-01T00:00:00Z","security":[{"code":"R"}]},"text":{"status":"generated","div":"<div/>"},"active":false,"modifierExtension":[{"url":"http://x"}]}"#;
+        let mut patient = Json::parse(source).unwrap();
+        let mut omissions = Omissions::default();
+        reduce(&mut patient, &mut omissions);
+        assert_eq!(
+            patient.to_text(),
+            r#"{"resourceType":"Patient","id":"1","meta":{"security":[{"code":"R"}]},"active":false,"modifierExtension":[{"url":"http://x"}]}"#
+        );
+        assert_eq!(
+            omissions.listed().to_text(),
+            r#"[{"element":"Patient.text","reason":"generated narrative","count":1},{"element":"Patient.meta.versionId","reason":"version metadata","count":1},{"element":"Patient.meta.lastUpdated","reason":"version metadata","count":1}]"#
+        );
+    }
+
+    #[test]
+    fn written_narrative_stays() {
+        let source = r#"{"resourceType":"Patient","text":{"status":"additional","div":"<div/>"}}"#;
+        let mut patient = Json::parse(source).unwrap();
+        let mut omissions = Omissions::default();
+        reduce(&mut patient, &mut omissions);
+        assert_eq!(patient.to_text(), source);
+        assert!(omissions.is_empty());
+    }
+}
