@@ -68,9 +68,16 @@ fn the_mini_specification_gives_the_golden_output() {
     let files = generate(&texts.inputs()).expect("output");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/codegen/mini/expected");
     let known: Vec<String> = fs::read_dir(&folder)
-        .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        .map(|entries| {
+            entries
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect()
+        })
         .unwrap_or_default();
-    let stale = known.iter().filter(|name| !files.iter().any(|file| file.name == **name)).count();
+    let stale = known
+        .iter()
+        .filter(|name| !files.iter().any(|file| file.name == **name))
+        .count();
     let mut changed = Vec::new();
     for GeneratedFile { name, text } in &files {
         let path = folder.join(name);
@@ -80,25 +87,56 @@ fn the_mini_specification_gives_the_golden_output() {
             changed.push(name);
         }
     }
-    assert!(changed.is_empty() && stale == 0, "written anew, see git diff: {changed:?}; {stale} stale");
+    assert!(
+        changed.is_empty() && stale == 0,
+        "written anew, see git diff: {changed:?}; {stale} stale"
+    );
 }
 
 #[test]
 fn refuses_what_it_does_not_understand() {
     let texts = Texts::read("fixtures/codegen/mini");
     let cases = [
-        ("\"max\":\"1\"", "\"max\":\"3\"", "the cardinality 0..3 is new"),
-        ("\"code\":\"Detail\"", "\"code\":\"Missing\"", "the type Missing is not defined"),
-        ("\"kind\":\"resource\"", "\"kind\":\"logical\"", "unknown kind logical"),
+        (
+            "\"max\":\"1\"",
+            "\"max\":\"3\"",
+            "the cardinality 0..3 is new",
+        ),
+        (
+            "\"code\":\"Detail\"",
+            "\"code\":\"Missing\"",
+            "the type Missing is not defined",
+        ),
+        (
+            "\"kind\":\"resource\"",
+            "\"kind\":\"logical\"",
+            "unknown kind logical",
+        ),
         ("\"elements\":[", "\"elements\":{", "types.json"),
     ];
     for (from, to, reason) in cases {
-        let (types, resources) = (texts.types.replacen(from, to, 1), texts.resources.replacen(from, to, 1));
-        let inputs = Inputs { types: &types, resources: &resources, ..texts.inputs() };
+        let (types, resources) = (
+            texts.types.replacen(from, to, 1),
+            texts.resources.replacen(from, to, 1),
+        );
+        let inputs = Inputs {
+            types: &types,
+            resources: &resources,
+            ..texts.inputs()
+        };
         let error = generate(&inputs).expect_err(reason);
         assert!(error.to_string().contains(reason), "{error}");
     }
-    let parameters = texts.search_parameters.replace("Mini.type", "Mini.type.last()");
-    let error = generate(&Inputs { search_parameters: &parameters, ..texts.inputs() }).expect_err("last()");
-    assert!(error.to_string().contains("last is not understood"), "{error}");
+    let parameters = texts
+        .search_parameters
+        .replace("Mini.type", "Mini.type.last()");
+    let error = generate(&Inputs {
+        search_parameters: &parameters,
+        ..texts.inputs()
+    })
+    .expect_err("last()");
+    assert!(
+        error.to_string().contains("last is not understood"),
+        "{error}"
+    );
 }

@@ -51,10 +51,22 @@ fn documents(folder: &PathBuf) -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .filter(|path| path.file_name().is_some_and(|name| name != "package.json" && name != "ig-r4.json"))
-        .filter(|path| path.metadata().is_ok_and(|metadata| metadata.len() <= MAX_FILE))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name != "package.json" && name != "ig-r4.json")
+        })
+        .filter(|path| {
+            path.metadata()
+                .is_ok_and(|metadata| metadata.len() <= MAX_FILE)
+        })
         .collect();
     paths.sort();
-    paths.iter().map(|path| fs::read(path).expect("a file")).collect()
+    paths
+        .iter()
+        .map(|path| fs::read(path).expect("a file"))
+        .collect()
 }

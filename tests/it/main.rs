@@ -1,4 +1,4 @@
-//! Integration tests: one crate, one module for each area.
+//! Integration tests: one crate, one module an area.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,17 +6,27 @@
     reason = "a test fails by panicking"
 )]
 
-/// FHIR over HTTP.
+/// The binary: exit codes, output, subcommands.
+mod cli;
+/// The FHIR client against a server on loopback.
 mod client;
-/// What servers answer instead of a resource.
+/// Bodies that a FHIR server may answer.
 mod client_body;
-/// Hostile input to the client.
+/// Hostile ids, types and operations.
 mod client_hostile;
+/// Flags and environment.
+mod config;
 /// The official examples and other real data, read and written back.
 mod corpus;
+/// Streamable HTTP.
+mod http;
 /// Documents that each break one rule.
 mod invalid;
-/// What several areas stand on.
+/// HTTP with server-sent events.
+mod sse;
+/// Standard input and output.
+mod stdio;
+/// Parts that several tests stand on.
 mod support;
 /// What models see of the tools.
 mod tool_schemas;
