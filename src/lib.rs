@@ -39,4 +39,8 @@ pub mod model;
 pub mod transport;
 
 #[cfg(test)]
+#[allow(
+    unreachable_pub,
+    reason = "the generator is written as a crate of its own"
+)]
 mod codegen;
