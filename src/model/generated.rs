@@ -13,7 +13,9 @@ mod generated_prelude {
 /// What the table of search parameters is written against: FHIR has a resource
 /// of the same name.
 mod search_prelude {
-    pub(super) use super::super::search::{Component, Path, SearchParamType, SearchParameter, Step};
+    pub(super) use super::super::search::{
+        Component, Path, SearchParamType, SearchParameter, Step,
+    };
 }
 
 /// The behaviour of a struct: reflection, `Debug`, JSON and serde.

@@ -52,13 +52,23 @@ pub(crate) use json_methods;
 
 /// The type and its JSON.
 pub(super) fn debug(object: &dyn Object, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{} {}", object.definition().name, writer::to_json(object))
+    write!(
+        f,
+        "{} {}",
+        object.definition().name,
+        writer::to_json(object)
+    )
 }
 
 /// Serialises the JSON of the writer as it is, so that numbers keep their text.
 /// FHIR's serde is for JSON: the serializer must be serde_json's.
-pub(super) fn serialize<S: Serializer>(object: &dyn Object, serializer: S) -> Result<S::Ok, S::Error> {
-    RawValue::from_string(writer::to_json(object)).map_err(ser::Error::custom)?.serialize(serializer)
+pub(super) fn serialize<S: Serializer>(
+    object: &dyn Object,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(writer::to_json(object))
+        .map_err(ser::Error::custom)?
+        .serialize(serializer)
 }
 
 /// Takes the JSON text from serde_json and reads it; any error among the issues
@@ -68,7 +78,9 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>, T>(
     read: impl FnOnce(&[u8]) -> Reading<T>,
 ) -> Result<T, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
-    read(raw.get().as_bytes()).into_result().map_err(de::Error::custom)
+    read(raw.get().as_bytes())
+        .into_result()
+        .map_err(de::Error::custom)
 }
 
 impl Resource {

@@ -40,6 +40,8 @@ pub const RESOURCE_TYPES: &[&str] = Resource::TYPES;
 /// path.
 pub fn type_def(name: &str) -> Option<&'static TypeDef> {
     let definitions = generated::definitions();
-    let index = definitions.binary_search_by(|definition| definition.name.cmp(name)).ok()?;
+    let index = definitions
+        .binary_search_by(|definition| definition.name.cmp(name))
+        .ok()?;
     definitions.get(index).copied()
 }

@@ -107,15 +107,18 @@ pub enum Step {
 /// them, sorted by code.
 pub fn search_parameters(resource_type: &str) -> impl Iterator<Item = &'static SearchParameter> {
     let domain = !matches!(resource_type, "Bundle" | "Binary" | "Parameters");
-    super::generated::search_parameters().iter().filter(move |parameter| {
-        parameter
-            .base
-            .iter()
-            .any(|base| *base == resource_type || *base == "Resource" || domain && *base == "DomainResource")
-    })
+    super::generated::search_parameters()
+        .iter()
+        .filter(move |parameter| {
+            parameter.base.iter().any(|base| {
+                *base == resource_type || *base == "Resource" || domain && *base == "DomainResource"
+            })
+        })
 }
 
 /// The search parameter with this canonical URL.
 pub fn search_parameter(url: &str) -> Option<&'static SearchParameter> {
-    super::generated::search_parameters().iter().find(|parameter| parameter.url == url)
+    super::generated::search_parameters()
+        .iter()
+        .find(|parameter| parameter.url == url)
 }

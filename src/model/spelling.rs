@@ -9,7 +9,8 @@ pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
         .filter_map(|candidate| {
             let other = candidate.to_lowercase();
             let distance = distance(&lower, &other);
-            let related = lower.len() >= 4 && (other.contains(&lower) || (other.len() >= 4 && lower.contains(&other)));
+            let related = lower.len() >= 4
+                && (other.contains(&lower) || (other.len() >= 4 && lower.contains(&other)));
             (distance <= limit || related).then_some((distance, candidate))
         })
         .collect();
@@ -49,7 +50,13 @@ mod tests {
 
     #[test]
     fn counts_edits() {
-        for (a, b, edits) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3), ("ab", "ba", 2), ("abc", "", 3)] {
+        for (a, b, edits) in [
+            ("", "abc", 3),
+            ("abc", "abc", 0),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+            ("abc", "", 3),
+        ] {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
     }

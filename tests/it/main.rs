@@ -1,4 +1,4 @@
-//! Integration tests: one crate, one module for each area.
+//! Integration tests: one crate, one module an area.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,17 +6,17 @@
     reason = "a test fails by panicking"
 )]
 
-/// FHIR over HTTP.
+/// The FHIR client against a server on loopback.
 mod client;
-/// What servers answer instead of a resource.
+/// Bodies that a FHIR server may answer.
 mod client_body;
-/// Hostile input to the client.
+/// Hostile ids, types and operations.
 mod client_hostile;
 /// The official examples and other real data, read and written back.
 mod corpus;
 /// Documents that each break one rule.
 mod invalid;
-/// What several areas stand on.
+/// Parts that several tests stand on.
 mod support;
 /// What models see of the tools.
 mod tool_schemas;
