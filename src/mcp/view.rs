@@ -9,7 +9,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
 use super::json::Json;
-use crate::model::{self, definition::TypeDef};
+use crate::model::{
+    self,
+    definition::{ElementDef, Key, TypeDef},
+};
 
 /// Attachment data up to this length stays; in bytes of base64.
 const MAX_DATA: usize = 1_024;
@@ -83,8 +86,9 @@ pub(crate) fn shorten(resource: &mut Json, limit: usize, omissions: &mut Omissio
     let resource_type = resource.str("resourceType").unwrap_or_default().to_owned();
     let definition = model::type_def(&resource_type);
     let is_modifier = |name: &str| {
-        let element = definition.and_then(|definition| definition.element(name));
-        element.is_some_and(|(_, element)| element.is_modifier)
+        definition
+            .and_then(|definition| property(definition, name))
+            .is_some_and(|(_, element)| element.is_modifier)
     };
     let mut length = resource.text_len();
     while length > limit {
@@ -146,10 +150,7 @@ fn walk(value: &mut Json, definition: &'static TypeDef, path: &str, omissions: &
     }
     let Json::Object(members) = value else { return };
     for (name, child) in members {
-        let Some(key) = definition.keys.iter().find(|key| key.name == name) else {
-            continue;
-        };
-        let Some(element) = definition.elements.get(usize::from(key.element)) else {
+        let Some((key, element)) = property(definition, name) else {
             continue;
         };
         let Some(target) = element.types.get(usize::from(key.variant)) else {
@@ -168,6 +169,16 @@ fn walk(value: &mut Json, definition: &'static TypeDef, path: &str, omissions: &
             }
         }
     }
+}
+
+/// The element that a JSON property belongs to.
+fn property(
+    definition: &'static TypeDef,
+    name: &str,
+) -> Option<(&'static Key, &'static ElementDef)> {
+    let key = definition.keys.iter().find(|key| key.name == name)?;
+    let element = definition.elements.get(usize::from(key.element))?;
+    Some((key, element))
 }
 
 /// Long data becomes a note that identifies it.
@@ -223,5 +234,84 @@ mod tests {
         reduce(&mut patient, &mut omissions);
         assert_eq!(patient.to_text(), source);
         assert!(omissions.is_empty());
+    }
+
+    /// Official examples, with every kind of content.
+    fn examples() -> Vec<String> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/r4");
+        let files = std::fs::read_dir(folder).unwrap();
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        texts.collect()
+    }
+
+    #[test]
+    fn an_example_in_the_default_view_is_valid_and_keeps_what_changes_meaning() {
+        const KEPT: [&str; 7] = [
+            "modifierExtension",
+            "comparator",
+            "unit",
+            "dataAbsentReason",
+            "status",
+            "security",
+            "value",
+        ];
+        for text in examples() {
+            let mut json = Json::parse(&text).unwrap();
+            // The status of a narrative goes with the narrative.
+            let mut before = json.clone();
+            drop_narratives(&mut before);
+            reduce(&mut json, &mut Omissions::default());
+            for name in KEPT {
+                assert_eq!(count(&json, name), count(&before, name), "{name} in {text}");
+            }
+            let notes = json.to_text().replace("[left out: ", "");
+            if notes.len() == json.text_len() {
+                let reading = crate::model::Resource::from_slice(notes.as_bytes());
+                assert!(reading.is_valid(), "{:?} in {notes}", reading.issues);
+            }
+        }
+    }
+
+    #[test]
+    fn an_example_cut_to_measure_keeps_its_modifiers() {
+        for text in examples() {
+            let mut json = Json::parse(&text).unwrap();
+            let before = json.clone();
+            let mut omissions = Omissions::default();
+            shorten(&mut json, 1_000, &mut omissions);
+            let resource_type = before.str("resourceType").unwrap();
+            let definition = model::type_def(resource_type).unwrap();
+            for key in definition.keys {
+                if definition.elements[usize::from(key.element)].is_modifier {
+                    assert_eq!(json.get(key.name), before.get(key.name));
+                }
+            }
+            assert_eq!(omissions.is_empty(), json == before);
+        }
+    }
+
+    fn drop_narratives(json: &mut Json) {
+        match json {
+            Json::Array(items) => items.iter_mut().for_each(drop_narratives),
+            Json::Object(members) => {
+                members.retain(|(name, value)| name != "text" || value.get("div").is_none());
+                members
+                    .iter_mut()
+                    .for_each(|(_, value)| drop_narratives(value));
+            }
+            _ => {}
+        }
+    }
+
+    fn count(json: &Json, wanted: &str) -> usize {
+        match json {
+            Json::Array(items) => items.iter().map(|item| count(item, wanted)).sum(),
+            Json::Object(members) => members
+                .iter()
+                .filter(|(name, value)| name != "text" || value.get("div").is_none())
+                .map(|(name, value)| usize::from(name == wanted) + count(value, wanted))
+                .sum(),
+            _ => 0,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use fhir_mcp_server::{
-    client::{FixtureStore, Source},
+    client::{HttpClient, HttpOptions, Source},
     mcp::{FhirServer, OnInvalid, Options},
 };
 use rmcp::model::Tool;
@@ -178,5 +178,7 @@ fn server(allow_writes: bool) -> FhirServer {
         allow_writes,
         on_invalid: OnInvalid::Withhold,
     };
-    FhirServer::new(Source::Fixtures(FixtureStore::default()), options)
+    let base = "https://fhir.example.org/r4".parse().unwrap();
+    let client = HttpClient::new(HttpOptions::new(base)).unwrap();
+    FhirServer::new(Source::Http(client), options)
 }
