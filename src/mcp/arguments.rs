@@ -159,6 +159,15 @@ impl Text {
     }
 }
 
+/// A logical id; `Patient/1` counts as `1` where the type is Patient.
+pub(crate) fn logical_id<'a>(resource_type: &str, id: &'a Text) -> Option<&'a str> {
+    let id = id.given()?;
+    let own = id
+        .strip_prefix(resource_type)
+        .and_then(|rest| rest.strip_prefix('/'));
+    Some(own.unwrap_or(id))
+}
+
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;

@@ -12,6 +12,9 @@ use crate::{
 /// Kinds of issues that stand beside a resource at most.
 const MAX_GROUPS: usize = 5;
 
+/// Why a resource without errors may be withheld.
+const UNASKED: &str = "the server gave it as a match, but another type was asked for";
+
 /// A resource as the server sent it, and what is wrong with it.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -98,7 +101,8 @@ pub(crate) fn is_withheld(errors: &[Issue], on_invalid: OnInvalid) -> bool {
     !errors.is_empty() && on_invalid == OnInvalid::Withhold
 }
 
-/// What stands in place of a withheld resource.
+/// What stands in place of a withheld resource; without errors it is one of a
+/// type that was not asked for.
 pub(crate) fn stand_in(resource: &Json, errors: &[Issue]) -> Json {
     let mut stand_in = Json::Object(Vec::new());
     for name in ["resourceType", "id"] {
@@ -107,7 +111,10 @@ pub(crate) fn stand_in(resource: &Json, errors: &[Issue]) -> Json {
         }
     }
     stand_in.set("withheld", Json::Bool(true));
-    stand_in.set("issues", listed(errors));
+    match errors {
+        [] => stand_in.set("reason", Json::text(UNASKED)),
+        _ => stand_in.set("issues", listed(errors)),
+    }
     stand_in
 }
 
@@ -115,15 +122,17 @@ pub(crate) fn stand_in(resource: &Json, errors: &[Issue]) -> Json {
 /// OperationOutcome.
 pub(crate) fn raw_stand_in(resource: &Json, errors: &[Issue]) -> Json {
     let name = |name| resource.str(name).unwrap_or("?");
+    let reason = match errors {
+        [] => UNASKED,
+        _ => "it breaks rules of FHIR R4",
+    };
     let reference = issues::shortened(&format!("{}/{}", name("resourceType"), name("id")));
     let mut list = vec![Json::object([
         ("severity", Json::text("error")),
         ("code", Json::text("invalid")),
         (
             "diagnostics",
-            Json::text(format!(
-                "{reference} breaks rules of FHIR R4 and is withheld"
-            )),
+            Json::text(format!("{reference} is withheld: {reason}")),
         ),
     ])];
     list.extend(issues::outcome(errors, MAX_GROUPS));

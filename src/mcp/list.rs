@@ -6,6 +6,7 @@ use super::{
     cursor::{self, PageSource, Position},
     exchange::{self, Document},
     failure::ToolError,
+    issues,
     json::Json,
     reply::{BUDGET, Reply},
     view::{self, Omissions},
@@ -296,10 +297,14 @@ impl List {
     }
 
     fn judge(&self, mut entry: Json, errors: &[Issue], on_invalid: OnInvalid) -> Judged {
+        let resource = entry.get("resource");
+        let is_outcome = self.position.resource_type.is_some()
+            && resource.and_then(|r| r.str("resourceType")) == Some("OperationOutcome");
         let mode = entry.get("search").and_then(|search| search.str("mode"));
         let mode = match mode {
             Some("include") => Mode::Include,
             Some("outcome") => Mode::Outcome,
+            None if is_outcome => Mode::Outcome,
             _ => Mode::Match,
         };
         let mut judged = Judged {
@@ -314,7 +319,6 @@ impl List {
         let shown = resource.map(|resource| {
             judged.withheld = unexpected || exchange::is_withheld(errors, on_invalid);
             match (judged.withheld, self.form) {
-                (true, Form::Default) if unexpected && errors.is_empty() => unasked(&resource),
                 (true, Form::Default) => exchange::stand_in(&resource, errors),
                 (true, _) => exchange::raw_stand_in(&resource, errors),
                 (false, Form::Default) => shortened(resource, &mut judged.omissions),
@@ -387,6 +391,7 @@ impl List {
             Mode::Include => self.included += 1,
             Mode::Outcome if self.form == Form::Default => {
                 let outcome = judged.entry.get("resource").map(Json::to_text);
+                let outcome = outcome.map(|outcome| issues::shortened(&outcome));
                 self.warn(format!(
                     "The server remarks: {}",
                     outcome.unwrap_or_default()
@@ -452,18 +457,6 @@ fn too_long(resource: &Json) -> Json {
         Json::text(format!("{}-{}", name("resourceType"), name("id"))),
     );
     outcome
-}
-
-/// What stands for a match of another type than was asked for.
-fn unasked(resource: &Json) -> Json {
-    let mut stand_in = exchange::stand_in(resource, &[]);
-    stand_in.set(
-        "issues",
-        Json::Array(vec![Json::text(
-            "the server gave this as a match, but another type was asked for",
-        )]),
-    );
-    stand_in
 }
 
 fn entries_decimals(entries: &Json) -> Option<Json> {

@@ -73,8 +73,8 @@ pub(crate) fn reduce(resource: &mut Json, omissions: &mut Omissions) {
     let Some(resource_type) = resource.str("resourceType").map(ToOwned::to_owned) else {
         return;
     };
-    drop_narrative(resource, &resource_type, omissions);
-    drop_version_meta(resource, &resource_type, omissions);
+    drop_narrative(resource, omissions);
+    drop_version_meta(resource, omissions);
     if let Some(definition) = model::type_def(&resource_type) {
         walk(resource, definition, &resource_type, omissions);
     }
@@ -112,21 +112,21 @@ pub(crate) fn shorten(resource: &mut Json, limit: usize, omissions: &mut Omissio
 }
 
 /// Narrative that was generated from the data, or is empty.
-fn drop_narrative(resource: &mut Json, resource_type: &str, omissions: &mut Omissions) {
+fn drop_narrative(resource: &mut Json, omissions: &mut Omissions) {
     let status = resource.get("text").and_then(|text| text.str("status"));
     if matches!(status, Some("generated" | "empty")) {
         resource.remove("text");
-        omissions.add(format!("{resource_type}.text"), "generated narrative");
+        omissions.add("DomainResource.text".to_owned(), "generated narrative");
     }
 }
 
-fn drop_version_meta(resource: &mut Json, resource_type: &str, omissions: &mut Omissions) {
+fn drop_version_meta(resource: &mut Json, omissions: &mut Omissions) {
     let Some(mut meta) = resource.remove("meta") else {
         return;
     };
     for name in VERSION_META {
         if meta.remove(name).is_some() {
-            omissions.add(format!("{resource_type}.meta.{name}"), "version metadata");
+            omissions.add(format!("Resource.meta.{name}"), "version metadata");
         }
         meta.remove(&format!("_{name}"));
     }
@@ -222,7 +222,7 @@ mod tests {
         );
         assert_eq!(
             omissions.listed().to_text(),
-            r#"[{"element":"Patient.text","reason":"generated narrative","count":1},{"element":"Patient.meta.versionId","reason":"version metadata","count":1},{"element":"Patient.meta.lastUpdated","reason":"version metadata","count":1}]"#
+            r#"[{"element":"DomainResource.text","reason":"generated narrative","count":1},{"element":"Resource.meta.versionId","reason":"version metadata","count":1},{"element":"Resource.meta.lastUpdated","reason":"version metadata","count":1}]"#
         );
     }
 

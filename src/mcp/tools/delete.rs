@@ -49,7 +49,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
     Box::pin(async move {
         let arguments: Delete = arguments::parse(arguments)?;
         let name = resource_type(arguments.resource_type.0.trim())?;
-        let id = arguments.id.given();
+        let id = arguments::logical_id(name, &arguments.id);
         let mut parameters = arguments.search_param.0;
         if id.is_none() {
             check_condition(server, name, &mut parameters).await?;

@@ -64,7 +64,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
         if let Some(cursor) = arguments.cursor.0.given() {
             return go_on(server, cursor, Form::of_read(arguments.view)).await;
         }
-        let Some(id) = arguments.id.given() else {
+        let Some(id) = arguments::logical_id(name, &arguments.id) else {
             return Err(ToolError::Argument {
                 argument: Some("id".to_owned()),
                 problem: "missing; read wants the logical id of one resource, search finds it"

@@ -134,7 +134,10 @@ async fn start(
         given: 0,
         total: None,
         sorted: value(&sent, "_sort").map(ToOwned::to_owned),
-        resource_type: Some(name.to_owned()),
+        // With _contained the matches may be what contains a resource of the type.
+        resource_type: value(&sent, "_contained")
+            .is_none_or(|contained| contained == "false")
+            .then(|| name.to_owned()),
     };
     let mut list = List::new(document, position, form, server.options().on_invalid)?;
     list.check_self_link(&sent);

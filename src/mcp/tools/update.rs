@@ -36,7 +36,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
         let arguments: Update = arguments::parse(arguments)?;
         let name = resource_type(arguments.resource_type.0.trim())?;
         let operation = arguments.operation.given();
-        let id = arguments.id.given();
+        let id = arguments::logical_id(name, &arguments.id);
         let mut parameters = arguments.search_param.0;
         if id.is_none() {
             check_condition(server, name, &mut parameters).await?;

@@ -10,7 +10,7 @@ use super::{INVALID, PATIENT, Setting, bundle, observation};
 async fn a_read_gives_the_default_view_and_says_what_it_left_out() {
     let setting = Setting::start(Options::default(), |_, _| (200, PATIENT.to_owned())).await;
     let answer = setting
-        .ok("read", json!({"type": "Patient", "id": 1}))
+        .ok("read", json!({"type": "Patient", "id": "Patient/1"}))
         .await;
     assert_eq!(
         answer["resource"],
@@ -22,7 +22,7 @@ async fn a_read_gives_the_default_view_and_says_what_it_left_out() {
         .iter()
         .map(|o| &o["element"])
         .collect();
-    assert_eq!(omitted, ["Patient.text", "Patient.meta.versionId"]);
+    assert_eq!(omitted, ["DomainResource.text", "Resource.meta.versionId"]);
     assert_eq!(setting.targets(), ["/Patient/1"]);
 }
 
