@@ -8,7 +8,11 @@ use std::{env, error::Error, fs, io::Write, path::Path, time::Instant};
 use flate2::{Compression, write::DeflateEncoder};
 
 #[path = "src/codegen/mod.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the library's tests read more of it than this script")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the library's tests read more of it than this script"
+)]
 mod codegen;
 
 const VERBOSE: &str = "FHIR_CODEGEN_VERBOSE";
@@ -31,7 +35,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         if file.name.ends_with(".json") {
             let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
             deflated.write_all(file.text.as_bytes())?;
-            fs::write(folder.join(format!("{}.deflate", file.name)), deflated.finish()?)?;
+            fs::write(
+                folder.join(format!("{}.deflate", file.name)),
+                deflated.finish()?,
+            )?;
         } else {
             fs::write(folder.join(&file.name), &file.text)?;
         }
@@ -39,7 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var_os(VERBOSE).is_some() {
         let bytes: usize = files.iter().map(|file| file.text.len()).sum();
         let (count, place) = (files.len(), folder.display());
-        println!("cargo::warning={count} files, {bytes} bytes in {:?}, in {place}", started.elapsed());
+        println!(
+            "cargo::warning={count} files, {bytes} bytes in {:?}, in {place}",
+            started.elapsed()
+        );
     }
     Ok(())
 }

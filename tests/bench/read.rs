@@ -5,6 +5,12 @@
 //! unpacked npm package hl7.fhir.r4.examples 4.0.1. serde_json has its
 //! preserve_order feature here, as the product needs it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a benchmark fails by panicking and talks to a terminal"
+)]
+
 use std::{fs, hint::black_box, path::PathBuf};
 
 use criterion::{Criterion, Throughput};

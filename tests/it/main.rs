@@ -22,9 +22,15 @@ mod config;
 mod corpus;
 /// Streamable HTTP.
 mod http;
+/// Documents that each break one rule.
+mod invalid;
 /// HTTP with server-sent events.
 mod sse;
 /// Standard input and output.
 mod stdio;
 /// Parts that several tests stand on.
 mod support;
+/// What models see of the tools.
+mod tool_schemas;
+/// The tools, from client to FHIR server.
+mod tools;

@@ -133,8 +133,11 @@ pub fn definitions(inputs: &Inputs<'_>) -> Result<Definitions, Error> {
     Ok(Definitions {
         structures,
         value_sets: json::<ValueSets>("value-sets-required.json", inputs.value_sets)?.value_sets,
-        search_parameters: json::<SearchParameters>("search-parameters.json", inputs.search_parameters)?
-            .search_parameters,
+        search_parameters: json::<SearchParameters>(
+            "search-parameters.json",
+            inputs.search_parameters,
+        )?
+        .search_parameters,
     })
 }
 

@@ -221,10 +221,10 @@ impl<'a> Reader<'a> {
     /// the path.
     pub(crate) fn array(&mut self, key: &'static Key, mut read: impl FnMut(&mut Self, usize)) {
         if self.peek() != b'[' {
-            let at = self.pos;
-            if at >= self.bytes.len() {
+            if !self.starts_value() {
                 return self.unexpected("a JSON value");
             }
+            let at = self.pos;
             let found = self.describe(at);
             let rule = if found == "null" {
                 Rule::Null
@@ -339,11 +339,10 @@ impl<'a> Reader<'a> {
 
     /// Reports a value that has the wrong JSON type and skips it.
     pub(crate) fn wrong_type(&mut self, expected: &str) {
-        self.peek();
-        let at = self.pos;
-        if at >= self.bytes.len() {
+        if !self.starts_value() {
             return self.unexpected("a JSON value");
         }
+        let at = self.pos;
         let found = self.describe(at);
         let rule = match self.bytes.get(at) {
             Some(b'[') => Rule::NotRepeating,
@@ -352,6 +351,14 @@ impl<'a> Reader<'a> {
         };
         self.report(rule, at, expected.to_owned(), found);
         self.skip_value();
+    }
+
+    /// Whether a JSON value starts here; anything else ends the document.
+    fn starts_value(&mut self) -> bool {
+        matches!(
+            self.peek(),
+            b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'
+        )
     }
 
     /// A scalar of the given JSON type as text (a string without its quotes),
@@ -427,13 +434,15 @@ impl<'a> Reader<'a> {
                 }
             },
             None => {
+                // A syntax error inside is the end of the document, and alone
+                // says what is wrong.
+                self.skip_value();
                 self.report(
                     Rule::ResourceType,
                     at,
                     "a resourceType".into(),
                     "none".into(),
                 );
-                self.skip_value();
             }
         }
     }
