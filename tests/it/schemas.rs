@@ -6,15 +6,17 @@ use fhir_mcp_server::model::{RESOURCE_TYPES, json_schema};
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// Rules whose documents a schema cannot tell from valid ones: what is lost
-/// when JSON is parsed, and what needs more than a pattern.
-const BEYOND_SCHEMAS: [&str; 6] = [
-    "json-duplicate-key",
-    "json-surrogate",
-    "json-depth",
-    "narrative-xhtml",
-    "sibling-length",
-    "json-encoding",
+/// Documents that a schema cannot tell from valid ones: what is lost when JSON
+/// is parsed, and what needs more than a pattern or compares two arrays.
+const BEYOND_SCHEMAS: [&str; 8] = [
+    "json-depth/",
+    "json-duplicate-key/",
+    "json-encoding/",
+    "json-surrogate/",
+    "narrative-xhtml/",
+    "null/input-2.json",
+    "null/input-3.json",
+    "sibling-length/",
 ];
 
 #[derive(Default)]
@@ -111,37 +113,20 @@ fn official_examples_pass_their_schemas() {
 fn documents_that_break_a_rule_fail_their_schemas() {
     let mut validators = Validators::default();
     let mut passed = Vec::new();
-    for rule in
-        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/invalid")).unwrap()
-    {
-        let folder = rule.unwrap().path();
-        if BEYOND_SCHEMAS.iter().any(|rule| folder.ends_with(rule)) {
-            continue;
-        }
-        for path in json_files(&folder) {
-            if !path
-                .file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("input")
-            {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/invalid");
+    for rule in fs::read_dir(&root).unwrap() {
+        for path in json_files(&rule.unwrap().path()) {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+            let beyond = BEYOND_SCHEMAS.iter().any(|beyond| name.starts_with(beyond));
+            if beyond || !name.contains("/input") {
                 continue;
             }
             let Ok(document) = serde_json::from_slice::<Value>(&fs::read(&path).unwrap()) else {
                 continue;
             };
-            let resource_type = document["resourceType"].as_str().unwrap_or_default();
-            if validators
-                .of(resource_type)
-                .is_some_and(|validator| validator.is_valid(&document))
-            {
-                passed.push(
-                    path.strip_prefix(folder.parent().unwrap())
-                        .unwrap()
-                        .display()
-                        .to_string(),
-                );
+            let validator = validators.of(document["resourceType"].as_str().unwrap_or_default());
+            if validator.is_some_and(|validator| validator.is_valid(&document)) {
+                passed.push(name.to_owned());
             }
         }
     }
