@@ -11,7 +11,10 @@
 //! ```
 
 pub mod definition;
+#[macro_use]
 mod generated;
+#[cfg(test)]
+mod golden;
 mod issue;
 mod json;
 pub mod object;

@@ -16,6 +16,10 @@ mod client_hostile;
 mod corpus;
 /// Documents that each break one rule.
 mod invalid;
+/// The typed model: its use, and its laws under random input.
+mod model;
+/// The generated JSON Schemas.
+mod schemas;
 /// Parts that several tests stand on.
 mod support;
 /// What models see of the tools.
