@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::client::Secret;
 
+mod dotenv;
 pub mod env;
 
 pub use env::{Environment, EnvironmentError};

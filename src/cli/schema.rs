@@ -15,7 +15,7 @@ use crate::model;
 of a resource, not all its rules: `validate` checks those."
 )]
 pub struct Arguments {
-    /// A resource type of FHIR R4, for instance Patient
+    /// A resource type or datatype of FHIR R4, for instance Patient
     #[arg(value_name = "TYPE")]
     pub resource_type: String,
 }
@@ -25,7 +25,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let Some(schema) = model::json_schema(&arguments.resource_type) else {
         eprintln!(
-            "error: `{}` is no resource type of FHIR R4; types are spelled as in https://hl7.org/fhir/R4/resourcelist.html",
+            "error: `{}` is no type of FHIR R4; types are spelled as in https://hl7.org/fhir/R4/resourcelist.html",
             arguments.resource_type
         );
         return ExitCode::from(USAGE);

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, ffi::OsString, io, path::Path};
 
+use super::dotenv::{BadLine, assignments};
+
 /// Address or name that the HTTP transports listen on.
 pub const MCP_HOST: &str = "FHIR_MCP_HOST";
 /// Port that the HTTP transports listen on; 0 takes a free one.
@@ -55,24 +57,28 @@ impl Environment {
     }
 
     fn add_file(&mut self, file: &Path) -> Result<(), EnvironmentError> {
-        let lines = match dotenvy::from_path_iter(file) {
-            Ok(lines) => lines,
-            Err(error) if error.not_found() => return Ok(()),
-            Err(error) => return Err(EnvironmentError::unreadable(file, error)),
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(reason) => {
+                return Err(EnvironmentError::Unreadable {
+                    file: file.display().to_string(),
+                    reason,
+                });
+            }
         };
-        for line in lines {
-            match line {
-                Ok((name, value)) => self.set(&name, value),
-                // A file made for other programs may hold lines that only they
-                // understand.
-                Err(dotenvy::Error::LineParse(line, _)) if !is_ours(line.trim_start()) => {}
-                Err(dotenvy::Error::LineParse(line, _)) => {
+        for assignment in assignments(&text) {
+            match assignment {
+                Ok((name, value)) => self.set(name, value),
+                Err(BadLine { name }) if is_ours(&name) => {
                     return Err(EnvironmentError::Line {
                         file: file.display().to_string(),
-                        name: name_in(&line),
+                        name,
                     });
                 }
-                Err(error) => return Err(EnvironmentError::unreadable(file, error)),
+                // A file made for other programs may hold lines that only they
+                // understand.
+                Err(_) => {}
             }
         }
         Ok(())
@@ -131,7 +137,7 @@ pub enum EnvironmentError {
     },
     /// A line that is no assignment. The line itself may hold a secret.
     #[error(
-        "Correct the line about {name} in {file}: expected NAME=value, with quotes around a value that has blanks, quotes, # or $."
+        "Correct the line about {name} in {file}: expected NAME=value, and a quoted value to end with its quote."
     )]
     Line {
         /// Path of the file.
@@ -147,28 +153,9 @@ pub enum EnvironmentError {
     },
 }
 
-impl EnvironmentError {
-    fn unreadable(file: &Path, error: dotenvy::Error) -> Self {
-        Self::Unreadable {
-            file: file.display().to_string(),
-            reason: match error {
-                dotenvy::Error::Io(error) => error,
-                _ => io::ErrorKind::InvalidData.into(),
-            },
-        }
-    }
-}
-
 fn is_ours(text: &str) -> bool {
     text.get(..PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-}
-
-fn name_in(line: &str) -> String {
-    line.trim_start()
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect()
 }
 
 #[cfg(test)]
@@ -223,9 +210,9 @@ mod tests {
     fn a_bad_line_is_named_without_its_value() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(".env");
-        std::fs::write(&file, "FHIR_SERVER_ACCESS_TOKEN=can ary\n").unwrap();
+        std::fs::write(&file, "FHIR_SERVER_ACCESS_TOKEN='canary\n").unwrap();
         let error = Environment::default().add_file(&file).unwrap_err();
         assert!(error.to_string().contains("FHIR_SERVER_ACCESS_TOKEN"));
-        assert!(!error.to_string().contains("ary"));
+        assert!(!error.to_string().contains("canary"));
     }
 }

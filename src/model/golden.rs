@@ -4,7 +4,9 @@
 mod generated_prelude {
     pub(super) use super::fhir::{shared::*, *};
     pub(super) use crate::model::{
-        definition::{BindingDef, BindingStrength, ElementDef, Key, Kind, TypeDef, TypeRef},
+        definition::{
+            BindingDef, BindingStrength, ElementDef as E, Key as K, Kind, TypeDef, TypeRef,
+        },
         primitive::*,
         slot::ChoiceType,
     };

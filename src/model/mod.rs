@@ -30,6 +30,7 @@ mod xhtml;
 
 pub use generated::fhir::*;
 pub use issue::{Invalid, Issue, IssueType, Reading, Severity};
+pub use object::Object;
 pub use rule::Rule;
 pub use schema::json_schema;
 pub use search::search_parameters;

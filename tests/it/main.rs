@@ -6,20 +6,32 @@
     reason = "a test fails by panicking"
 )]
 
+/// The binary: exit codes, output, subcommands.
+mod cli;
+/// `validate`.
+mod cli_validate;
 /// The FHIR client against a server on loopback.
 mod client;
 /// Bodies that a FHIR server may answer.
 mod client_body;
 /// Hostile ids, types and operations.
 mod client_hostile;
+/// Flags and environment.
+mod config;
 /// The official examples and other real data, read and written back.
 mod corpus;
+/// Streamable HTTP.
+mod http;
 /// Documents that each break one rule.
 mod invalid;
 /// The typed model: its use, and its laws under random input.
 mod model;
 /// The generated JSON Schemas.
 mod schemas;
+/// HTTP with server-sent events.
+mod sse;
+/// Standard input and output.
+mod stdio;
 /// Parts that several tests stand on.
 mod support;
 /// What models see of the tools.
