@@ -1,6 +1,6 @@
 //! All rules for Rust names: how FHIR names become types, fields and variants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Error;
 
@@ -75,21 +75,16 @@ pub fn enum_name(value_set: &str) -> String {
 /// Codes that differ in case or in signs only get names that keep them apart;
 /// what collides even then is refused.
 pub fn variant_names(value_set: &str, codes: &[&str]) -> Result<Vec<String>, Error> {
+    let known: BTreeSet<&str> = codes.iter().copied().collect();
+    if known.len() < codes.len() {
+        return Err(Error::new(value_set, "a code stands twice"));
+    }
     let mut names: Vec<String> = codes.iter().map(|code| variant(code)).collect();
-    for candidate in [spelled_out as fn(&str) -> String, numbered_case] {
-        for (index, code) in codes.iter().enumerate() {
-            if names
-                .iter()
-                .filter(|name| Some(*name) == names.get(index))
-                .count()
-                > 1
-                && index
-                    > names
-                        .iter()
-                        .position(|name| Some(name) == names.get(index))
-                        .unwrap_or(index)
-            {
-                names[index] = candidate(code);
+    for strategy in [spelled_out, with_code_points] {
+        let mut taken = BTreeSet::new();
+        for (name, code) in names.iter_mut().zip(codes) {
+            if !taken.insert(name.clone()) {
+                *name = strategy(code);
             }
         }
     }
@@ -169,7 +164,7 @@ fn spelled_out(code: &str) -> String {
 }
 
 /// The last resort: the code points of what is no letter or digit.
-fn numbered_case(code: &str) -> String {
+fn with_code_points(code: &str) -> String {
     let mut name = String::from("Code");
     for char in code.chars() {
         if char.is_ascii_alphanumeric() {
@@ -308,7 +303,19 @@ mod tests {
     #[test]
     fn collisions_are_refused() {
         let error = variant_names("set", &["a", "a"]).expect_err("the same code twice");
-        assert_eq!(error.subject, "set");
-        assert!(error.reason.contains("would both be named"));
+        assert_eq!(error.reason, "a code stands twice");
+        // Three strategies give these two the same name.
+        let error = variant_names("set", &["a", "A", "Code A", "CodeA"]).expect_err("a collision");
+        assert!(
+            error.reason.contains("would both be named CodeA"),
+            "{error}"
+        );
+        let fields = ["name".to_owned(), "name".to_owned()];
+        let error = refuse_collisions("Type", fields.iter().zip(["name", "Name"]));
+        let error = error.expect_err("the same name twice");
+        assert_eq!(
+            error.to_string(),
+            "Type: \"name\" and \"Name\" would both be named name"
+        );
     }
 }

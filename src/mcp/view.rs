@@ -73,6 +73,7 @@ pub(crate) fn reduce(resource: &mut Json, omissions: &mut Omissions) {
     let Some(resource_type) = resource.str("resourceType").map(ToOwned::to_owned) else {
         return;
     };
+    lead_with_id(resource);
     drop_narrative(resource, omissions);
     drop_version_meta(resource, omissions);
     if let Some(definition) = model::type_def(&resource_type) {
@@ -108,6 +109,17 @@ pub(crate) fn shorten(resource: &mut Json, limit: usize, omissions: &mut Omissio
             "too long for one answer; read it alone with searchParam {\"_elements\":…} or view raw",
         );
         length = resource.text_len();
+    }
+}
+
+/// Puts type and id first, wherever the server has them.
+fn lead_with_id(resource: &mut Json) {
+    for name in ["id", "resourceType"] {
+        if let Some(value) = resource.remove(name)
+            && let Json::Object(members) = resource
+        {
+            members.insert(0, (name.to_owned(), value));
+        }
     }
 }
 

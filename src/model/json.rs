@@ -6,29 +6,24 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 
-use super::{Reading, Resource, object::Object, reader, writer};
+use super::{
+    Reading, Resource,
+    object::{self, Object},
+    reader, writer,
+};
 
-/// The JSON methods of a struct, its `Debug` and its serde.
+/// `Debug`, equality and serde of a struct.
 macro_rules! json_methods {
     ($name:ident) => {
-        impl $name {
-            /// Reads and validates JSON. The value is `None` only after a syntax
-            /// error; with errors among the issues it is incomplete.
-            #[inline]
-            pub fn from_slice(bytes: &[u8]) -> $crate::model::Reading<Self> {
-                $crate::model::reader::read_object(bytes)
-            }
-
-            /// FHIR JSON, compact.
-            #[inline]
-            pub fn to_json(&self) -> String {
-                $crate::model::writer::to_json(self)
-            }
-        }
-
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 $crate::model::json::debug(self, f)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                $crate::model::object::equal(self, other)
             }
         }
 
@@ -42,7 +37,7 @@ macro_rules! json_methods {
         impl<'de> serde::Deserialize<'de> for $name {
             #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::model::json::deserialize(deserializer, Self::from_slice)
+                $crate::model::json::deserialize(deserializer, $crate::model::Object::from_slice)
             }
         }
     };
@@ -99,7 +94,7 @@ impl Resource {
     /// The logical id.
     pub fn id(&self) -> Option<String> {
         match self.as_object().get("id")?.get(0) {
-            super::object::Node::Primitive(id) => id.text().map(std::borrow::Cow::into_owned),
+            object::Node::Primitive(id) => id.text().map(std::borrow::Cow::into_owned),
             _ => None,
         }
     }
@@ -108,6 +103,12 @@ impl Resource {
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug(self.as_object(), f)
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        object::equal(self.as_object(), other.as_object())
     }
 }
 

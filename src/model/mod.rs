@@ -11,7 +11,10 @@
 //! ```
 
 pub mod definition;
+#[macro_use]
 mod generated;
+#[cfg(test)]
+mod golden;
 mod issue;
 mod json;
 pub mod object;
@@ -27,6 +30,7 @@ mod xhtml;
 
 pub use generated::fhir::*;
 pub use issue::{Invalid, Issue, IssueType, Reading, Severity};
+pub use object::Object;
 pub use rule::Rule;
 pub use schema::json_schema;
 pub use search::search_parameters;

@@ -291,6 +291,20 @@ macro_rules! choice_slots {
                 $crate::model::slot::read_choice(self, reader, key, sibling);
             }
         }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                use $crate::model::slot::ChoiceType;
+                self.variant() == other.variant()
+                    && $crate::model::object::equal_slots(self.value(), other.value())
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&$crate::model::slot::ChoiceType::value(self).get(0), f)
+            }
+        }
     )*};
 }
 

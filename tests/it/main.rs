@@ -24,6 +24,10 @@ mod corpus;
 mod http;
 /// Documents that each break one rule.
 mod invalid;
+/// The typed model: its use, and its laws under random input.
+mod model;
+/// The generated JSON Schemas.
+mod schemas;
 /// HTTP with server-sent events.
 mod sse;
 /// Standard input and output.

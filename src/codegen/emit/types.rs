@@ -16,6 +16,21 @@ use super::{
 const MAX_KEYS: usize = 256;
 const MAX_ELEMENTS: usize = 128;
 
+/// The flags of an element as one number; `ElementDef::new` takes them apart.
+fn flags(element: &Element) -> u8 {
+    let flags = [
+        element.cardinality.min > 0,
+        element.cardinality.many,
+        element.choice,
+        element.is_modifier,
+        element.is_summary,
+    ];
+    flags
+        .iter()
+        .rev()
+        .fold(0, |bits, flag| bits << 1 | u8::from(*flag))
+}
+
 /// One JSON property: name, element, variant, whether it is primitive.
 struct Key {
     name: String,
@@ -50,7 +65,7 @@ fn emit_struct(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Result<(
     } else {
         &r#type.short
     });
-    writer.line("#[derive(Clone, Default, PartialEq)]");
+    writer.line("#[derive(Clone, Default)]");
     let mut fields = Vec::new();
     for element in &r#type.elements {
         fields.push((element, field_type(element, model)?));
@@ -205,26 +220,25 @@ fn emit_definition(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Resu
         writer.line(&format!("short: {},", literal(&r#type.short)));
         writer.block("elements: &[", "],", |writer| {
             for (index, element) in r#type.elements.iter().enumerate() {
-                let first_key = keys.iter().position(|key| key.element == index).unwrap_or_default();
+                let first_key = keys
+                    .iter()
+                    .position(|key| key.element == index)
+                    .unwrap_or_default();
                 writer.line(&format!(
-                    "ElementDef {{ name: {}, short: {}, min: {}, many: {}, choice: {}, is_modifier: {}, is_summary: {}, \
-                     types: {}, binding: {}, first_key: {first_key} }},",
+                    "E::new({}, {}, {}, &{}, {}, {first_key}),",
                     literal(&element.name),
                     literal(&element.short),
-                    element.cardinality.min,
-                    element.cardinality.many,
-                    element.choice,
-                    element.is_modifier,
-                    element.is_summary,
+                    flags(element),
                     shared.types(&element.types),
                     shared.binding(element.binding.as_ref()),
                 ));
             }
         });
         writer.block("keys: &[", "],", |writer| {
-            for Key { name, element, variant, primitive } in &keys {
+            for key in &keys {
                 writer.line(&format!(
-                    "Key {{ name: {name:?}, element: {element}, variant: {variant}, primitive: {primitive} }},"
+                    "K::new({:?}, {}, {}, {}),",
+                    key.name, key.element, key.variant, key.primitive
                 ));
             }
         });
@@ -255,7 +269,7 @@ fn emit_choice(
         "`{}.{}[x]`: {}",
         r#type.path, element.name, element.short
     ));
-    writer.line("#[derive(Clone, Debug, PartialEq)]");
+    writer.line("#[derive(Clone)]");
     writer.block(
         &format!("pub enum {} {{", element.choice_enum),
         "}",
@@ -305,7 +319,7 @@ impl Shared {
             .types
             .binary_search_by(|known| known.as_slice().cmp(types))
             .unwrap_or_default();
-        format!("&TYPES_{index}")
+        format!("TYPES_{index}")
     }
 
     fn binding(&self, binding: Option<&Binding>) -> String {

@@ -90,12 +90,13 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
 
 fn describe(name: &str, resource: &ResourceCapabilities, documented: bool) -> Json {
     let documentation = |text: Option<&str>| match text {
-        Some(text) if documented => Json::text(shortened(text)),
+        Some(text) if documented && !text.is_empty() => Json::text(shortened(text)),
         _ => Json::Null,
     };
     let search_params = resource.search_params.iter().map(|known| {
         let own = model::search_parameters(name).find(|own| own.code == known.name);
         let text = known.documentation.as_deref();
+        let text = text.filter(|text| !text.is_empty());
         Json::object([
             ("name", Json::text(&known.name)),
             ("type", Json::text(&known.kind)),

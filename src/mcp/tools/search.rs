@@ -151,8 +151,8 @@ async fn start(
     {
         list.set_total(total);
     }
-    if list.is_empty() && !counts && !parameters.is_empty() {
-        let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    let names = selecting(&parameters);
+    if list.is_empty() && !names.is_empty() && !counts {
         list.warn(format!(
             "No {name} matches all of {}. Leave one out, or look at a resource to see which codes, systems and ids this server uses",
             names.join(", ")
@@ -227,20 +227,9 @@ async fn first_page(
 
 /// Asks for the number of matches, where the server did not say it by itself.
 async fn count(source: &Source, name: &str, given: &[Parameter]) -> Option<u64> {
-    const SHAPE: [&str; 7] = [
-        "_count",
-        "_sort",
-        "_summary",
-        "_elements",
-        "_include",
-        "_revinclude",
-        "_total",
-    ];
-    let mut parameters: Vec<Parameter> = given
-        .iter()
-        .filter(|(name, _)| !SHAPE.contains(&name.split(':').next().unwrap_or(name)))
-        .cloned()
-        .collect();
+    let names = selecting(given);
+    let mut parameters = given.to_vec();
+    parameters.retain(|(name, _)| names.contains(&name.as_str()));
     parameters.push(("_summary".to_owned(), "count".to_owned()));
     let interaction = Interaction::Search {
         resource_type: name.to_owned(),
@@ -251,6 +240,23 @@ async fn count(source: &Source, name: &str, given: &[Parameter]) -> Option<u64> 
         crate::mcp::json::Json::Number(total) => total.parse().ok(),
         _ => None,
     }
+}
+
+/// Names of the parameters that select; others shape the answer.
+fn selecting(parameters: &[Parameter]) -> Vec<&str> {
+    const SHAPE: [&str; 7] = [
+        "_count",
+        "_sort",
+        "_summary",
+        "_elements",
+        "_include",
+        "_revinclude",
+        "_total",
+    ];
+    let names = parameters.iter().map(|(name, _)| name.as_str());
+    names
+        .filter(|name| !SHAPE.contains(&name.split(':').next().unwrap_or(name)))
+        .collect()
 }
 
 fn value<'a>(parameters: &'a [Parameter], name: &str) -> Option<&'a str> {
