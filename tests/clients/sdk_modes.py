@@ -1,6 +1,9 @@
 """Lists the tools, searches and reads patients with the official Python SDK.
 
-Usage: sdk_modes.py PROGRAM FIXTURES
+Usage: sdk_modes.py PROGRAM [FLAG…]
+
+What is served, at least twenty patients, comes from --fixtures PATH or from
+FHIR_SERVER_BASE_URL.
 
 Every mode of the client (auto, legacy, 2026-07-28) is run over stdio and over
 streamable HTTP, and the transport of 2024-11-05 over server-sent events.
@@ -41,19 +44,19 @@ async def use(client, name):
     print(f"{name}: {len(tools)} tools, {found['total']} patients")
 
 
-async def over_stdio(program, fixtures):
+async def over_stdio(program, flags):
     for mode in MODES:
         parameters = StdioServerParameters(
-            command=program, args=["--transport", "stdio", "--fixtures", fixtures]
+            command=program, args=["--transport", "stdio", *flags], env=dict(os.environ)
         )
         async with Client(stdio_client(parameters), mode=mode) as client:
             await use(client, f"stdio, {mode}")
 
 
-async def over_http(program, fixtures):
-    for flags in ([], ["--legacy-sessions"]):
+async def over_http(program, flags):
+    for sessions in ([], ["--legacy-sessions"]):
         server = subprocess.Popen(
-            [program, "--fixtures", fixtures, *flags],
+            [program, *flags, *sessions],
             env={**os.environ, "FHIR_MCP_PORT": "0", "FHIR_MCP_HOST": "127.0.0.1"},
             stderr=subprocess.PIPE,
             text=True,
@@ -62,7 +65,7 @@ async def over_http(program, fixtures):
             origin = listening(server)
             for mode in MODES:
                 async with Client(f"{origin}/mcp", mode=mode) as client:
-                    await use(client, f"HTTP {' '.join(flags)}, {mode}")
+                    await use(client, ", ".join(["HTTP", *sessions, mode]))
             async with sse_client(f"{origin}/sse") as streams:
                 async with ClientSession(*streams) as session:
                     await session.initialize()
@@ -81,9 +84,9 @@ def listening(server):
 
 
 def main():
-    program, fixtures = sys.argv[1:]
-    asyncio.run(over_stdio(program, fixtures))
-    asyncio.run(over_http(program, fixtures))
+    program, *flags = sys.argv[1:]
+    asyncio.run(over_stdio(program, flags))
+    asyncio.run(over_http(program, flags))
 
 
 main()
