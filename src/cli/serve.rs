@@ -1,14 +1,24 @@
 //! Without a subcommand: the server.
 
-use std::{io, net::SocketAddr, path::Path, process::ExitCode};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use rmcp::ServerHandler;
 use tokio::net::{TcpListener, lookup_host};
 
 use super::USAGE;
 use crate::{
-    config::{Config, Environment, Flags, Listen, TransportKind},
+    client::{
+        self, ClientError, FixtureStore, HttpClient, Source,
+        fixtures::{LoadError, LoadReport},
+    },
+    config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
     logging,
+    mcp::{self, FhirServer},
     transport::{
         http::{self, HttpOptions},
         stdio::{self, StdioError},
@@ -40,7 +50,10 @@ pub fn run(flags: &Flags) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", chain(&error));
-            ExitCode::FAILURE
+            match error {
+                ServeError::Client(_) | ServeError::Fixtures(_) => ExitCode::from(USAGE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -48,10 +61,14 @@ pub fn run(flags: &Flags) -> ExitCode {
 /// Why the server ended.
 #[derive(Debug, thiserror::Error)]
 enum ServeError {
-    #[error("The system gives no threads to work with.")]
+    #[error("set FHIR_SERVER_BASE_URL and FHIR_SERVER_ACCESS_TOKEN to what can be used")]
+    Client(#[from] ClientError),
+    #[error("set --fixtures to files and folders with FHIR resources")]
+    Fixtures(#[from] LoadError),
+    #[error("the system gives no threads to work with")]
     Runtime(#[source] io::Error),
     #[error(
-        "Cannot listen on {host}, port {port}; set FHIR_MCP_HOST and FHIR_MCP_PORT to a loopback address and a free port."
+        "set FHIR_MCP_HOST and FHIR_MCP_PORT to a loopback address and a free port; cannot listen on {host}, port {port}"
     )]
     Listen {
         host: String,
@@ -59,9 +76,9 @@ enum ServeError {
         #[source]
         error: io::Error,
     },
-    #[error("Serving over HTTP failed.")]
+    #[error("serving over HTTP failed")]
     Http(#[source] io::Error),
-    #[error("Serving over standard input and output failed.")]
+    #[error("serving over standard input and output failed")]
     Stdio(#[from] StdioError),
 }
 
@@ -71,11 +88,52 @@ fn start(config: &Config) -> Result<(), ServeError> {
         .enable_all()
         .build()
         .map_err(ServeError::Runtime)?;
-    let result = runtime.block_on(serve(config, Placeholder));
+    let result = runtime.block_on(async {
+        let options = mcp::Options {
+            allow_writes: config.allow_writes,
+            on_invalid: match config.on_invalid {
+                OnInvalid::Withhold => mcp::OnInvalid::Withhold,
+                OnInvalid::Flag => mcp::OnInvalid::Flag,
+            },
+        };
+        serve(config, FhirServer::new(source(&config.data)?, options)).await
+    });
     // Not waited for: a blocking read of standard input ends only with the
     // input.
     runtime.shutdown_background();
     result
+}
+
+fn source(data: &DataSource) -> Result<Source, ServeError> {
+    match data {
+        DataSource::Server {
+            base,
+            token,
+            timeout,
+        } => {
+            let options = client::HttpOptions {
+                token: token.clone(),
+                timeout: *timeout,
+                ..client::HttpOptions::new(base.clone())
+            };
+            Ok(Source::Http(HttpClient::new(options)?))
+        }
+        DataSource::Fixtures(paths) => {
+            let (store, report) = FixtureStore::load(paths)?;
+            log_report(paths, &report);
+            Ok(Source::Fixtures(store))
+        }
+    }
+}
+
+/// Says what is served and what is not. File names and places are no part of a
+/// record.
+fn log_report(paths: &[PathBuf], report: &LoadReport) {
+    tracing::info!(
+        resources = report.resources,
+        "serving fixtures of {} path(s)",
+        paths.len()
+    );
 }
 
 async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<(), ServeError> {
@@ -143,19 +201,13 @@ async fn shutdown() {
     tracing::info!("stopping");
 }
 
-/// An error with its causes, each as a sentence.
+/// An error with its causes, in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text} Cause: {error}");
+        text = format!("{text}: {error}");
         cause = error.source();
     }
     text
 }
-
-/// Stands in until the tools are there.
-#[derive(Clone)]
-struct Placeholder;
-
-impl ServerHandler for Placeholder {}

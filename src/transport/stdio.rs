@@ -19,10 +19,10 @@ use super::lifecycle::FromFirstRequest;
 #[derive(Debug, thiserror::Error)]
 pub enum StdioError {
     /// The connection could not begin.
-    #[error("The client and the server could not agree on how to begin.")]
+    #[error("the client and the server could not agree on how to begin")]
     Begin(#[source] Box<ServerInitializeError>),
     /// The task that serves the connection failed.
-    #[error("Serving the connection failed.")]
+    #[error("the task that serves the connection failed")]
     Serve(#[from] tokio::task::JoinError),
 }
 
