@@ -61,7 +61,8 @@ fn is_deterministic() {
 }
 
 /// The mini specification's output is reviewed as a diff: a mismatch writes the
-/// new output and fails. `src/model/golden.rs` compiles it.
+/// new output and fails. `src/model/golden.rs` compiles it; where the old output
+/// no longer compiles, `FHIR_CODEGEN_NO_GOLDEN=1` leaves it out for one run.
 #[test]
 fn the_mini_specification_gives_the_golden_output() {
     let texts = Texts::read("fixtures/codegen/mini");

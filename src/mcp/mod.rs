@@ -12,7 +12,6 @@ mod failure;
 mod issues;
 mod json;
 mod list;
-mod near;
 mod reply;
 mod resources;
 mod schema;

@@ -2,10 +2,8 @@
 //! (<https://hl7.org/fhir/R4/search.html>). Servers may ignore what they do not
 //! know, and then answer from every patient: a mistyped name must not get that far.
 
-use super::{
-    failure::{ToolError, did_you_mean},
-    near,
-};
+use super::failure::{ToolError, did_you_mean};
+use crate::model::near;
 use crate::{
     client::{Capabilities, interaction::Parameter},
     model::{

@@ -13,9 +13,7 @@ mod generated_prelude {
 }
 
 mod search_prelude {
-    pub(super) use crate::model::search::{
-        Component, Path, SearchParamType, SearchParameter, Step,
-    };
+    pub(super) use crate::model::search::{Path, SearchParamType, SearchParameter, Step};
 }
 
 #[allow(
@@ -28,6 +26,7 @@ mod fhir {
     include!("../../fixtures/codegen/mini/expected/mod.rs");
 }
 
+use super::Object;
 use fhir::{Mini, MiniPartValue, codes::MiniType};
 
 #[test]

@@ -4,6 +4,8 @@
 //! the enums of required bindings. Reading is validating:
 //!
 //! ```ignore
+//! use fhir_mcp_server::model::{Object, Patient};
+//!
 //! let patient = Patient::from_slice(bytes).into_result()?;
 //! for name in &patient.name {
 //!     println!("{:?}", name.family);
@@ -13,10 +15,11 @@
 pub mod definition;
 #[macro_use]
 mod generated;
-#[cfg(test)]
+#[cfg(all(test, golden))]
 mod golden;
 mod issue;
 mod json;
+pub mod near;
 pub mod object;
 pub mod primitive;
 pub mod reader;
@@ -24,7 +27,6 @@ mod rule;
 pub mod schema;
 pub mod search;
 mod slot;
-pub mod spelling;
 mod writer;
 mod xhtml;
 

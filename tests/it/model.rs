@@ -1,13 +1,13 @@
 //! The typed model as a Rust developer uses it, and its laws under random input.
 
-use fhir_mcp_server::model::{Observation, Quantity};
 use fhir_mcp_server::model::{
-    ObservationValue, Patient, RESOURCE_TYPES, Resource, Severity,
+    Object, ObservationValue, Patient, RESOURCE_TYPES, Resource, Severity,
     codes::{AdministrativeGender, ObservationStatus},
     definition::{ElementDef, TypeDef, TypeRef},
     primitive::{CodeType, Precision},
     type_def,
 };
+use fhir_mcp_server::model::{Observation, Quantity};
 use proptest::prelude::*;
 
 const PATIENT: &str = r#"{

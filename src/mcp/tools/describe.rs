@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::model::near;
 use rmcp::model::JsonObject;
 
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
         catalogue::{Answer, Effect, ToolEntry},
         failure::{ToolError, did_you_mean},
         json::Json,
-        near,
         reply::Reply,
         schema,
     },

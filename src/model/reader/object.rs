@@ -6,9 +6,9 @@ use super::{Object, PrimitiveArray, Reader, Segment};
 use crate::model::{
     Resource, Rule,
     definition::{Key, Kind, TypeDef},
+    near,
     primitive::{Defect, JsonType},
     reader::report::quoted,
-    spelling,
 };
 
 /// Which keys and elements of an object were seen. Sized for the type with the
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
             format!("no _ sibling on {bare}, which is not primitive")
         } else {
             let names = definition.keys.iter().map(|key| key.name);
-            match spelling::nearest(bare, names).first() {
+            match near::matches(bare, names).first() {
                 Some(near) => format!("an element of {} (near: {near})", definition.name),
                 None => format!("an element of {}", definition.name),
             }
@@ -423,7 +423,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 None => {
-                    let near = spelling::nearest(&name, Resource::TYPES.iter().copied());
+                    let near = near::matches(&name, Resource::TYPES.iter().copied());
                     let expected = match near.first() {
                         Some(near) => format!("one of the 146 resource types of R4 (near: {near})"),
                         None => "one of the 146 resource types of R4".into(),

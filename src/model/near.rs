@@ -5,10 +5,7 @@ const MAX_SUGGESTIONS: usize = 3;
 
 /// The candidates that lie near a name, the nearest first: case, `-` and `_`
 /// do not count, a third of the letters may differ.
-pub(crate) fn matches<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Vec<&'a str> {
+pub fn matches<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = folded(name);
     let limit = (wanted.chars().count() / 3).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = candidates
