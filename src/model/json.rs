@@ -28,16 +28,14 @@ macro_rules! json_methods {
         }
 
         impl serde::Serialize for $name {
-            #[inline]
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 $crate::model::json::serialize(self, serializer)
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
-            #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::model::json::deserialize(deserializer, $crate::model::Object::from_slice)
+                $crate::model::json::deserialize_object(deserializer)
             }
         }
     };
@@ -64,6 +62,14 @@ pub(super) fn serialize<S: Serializer>(
     RawValue::from_string(writer::to_json(object))
         .map_err(ser::Error::custom)?
         .serialize(serializer)
+}
+
+/// [`deserialize`] of a struct. Its name alone stands in the impl of each type:
+/// inferring the reader there would take a third of the check of this crate.
+pub(super) fn deserialize_object<'de, D: Deserializer<'de>, T: Object + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    deserialize(deserializer, T::from_slice)
 }
 
 /// Takes the JSON text from serde_json and reads it; any error among the issues
