@@ -14,6 +14,8 @@ mod client_body;
 mod client_hostile;
 /// The official examples and other real data, read and written back.
 mod corpus;
+/// Resources in memory that answer like a FHIR server.
+mod fixture_store;
 /// Documents that each break one rule.
 mod invalid;
 /// What several areas stand on.
