@@ -49,10 +49,7 @@ impl Source {
     pub async fn capabilities(&self) -> Result<Arc<Capabilities>, ClientError> {
         match self {
             Self::Http(client) => client.capabilities().await,
-            Self::Fixtures(store) => {
-                let answer = store.send(&Interaction::Capabilities).await?;
-                Capabilities::from_answer(&answer).map(Arc::new)
-            }
+            Self::Fixtures(store) => store.capabilities(),
         }
     }
 }

@@ -20,6 +20,8 @@ mod client_hostile;
 mod config;
 /// The official examples and other real data, read and written back.
 mod corpus;
+/// Resources in memory that answer like a FHIR server.
+mod fixture_store;
 /// Streamable HTTP.
 mod http;
 /// Documents that each break one rule.
