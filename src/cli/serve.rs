@@ -65,7 +65,7 @@ enum ServeError {
     Client(#[from] ClientError),
     #[error("set --fixtures to files and folders with FHIR resources")]
     Fixtures(#[from] LoadError),
-    #[error("the system gives no threads to work with")]
+    #[error("the system gives no threads or no signals to work with")]
     Runtime(#[source] io::Error),
     #[error(
         "set FHIR_MCP_HOST and FHIR_MCP_PORT to a loopback address and a free port; cannot listen on {host}, port {port}"
@@ -137,9 +137,10 @@ fn log_report(paths: &[PathBuf], report: &LoadReport) {
 }
 
 async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<(), ServeError> {
+    let shutdown = shutdown().map_err(ServeError::Runtime)?;
     if config.transport == TransportKind::Stdio {
         tracing::info!("serving on standard input and output");
-        stdio::run(handler, shutdown()).await?;
+        stdio::run(handler, shutdown).await?;
     } else {
         let listener = listen(&config.listen)
             .await
@@ -158,7 +159,7 @@ async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<
             public_url: config.public_url.clone(),
             legacy_sessions: config.legacy_sessions,
         };
-        http::run(listener, handler, options, shutdown())
+        http::run(listener, handler, options, shutdown)
             .await
             .map_err(ServeError::Http)?;
     }
@@ -183,22 +184,33 @@ async fn listen(listen: &Listen) -> io::Result<TcpListener> {
     TcpListener::bind(addresses.as_slice()).await
 }
 
-/// Completes when the process is asked to stop: SIGTERM, Ctrl-C.
-async fn shutdown() {
+/// From here on SIGTERM and Ctrl-C do not end the process: the future completes
+/// instead.
+fn shutdown() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
+    let signal = {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
     };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<Option<()>>();
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        _ = terminate => {}
-    }
-    tracing::info!("stopping");
+    #[cfg(windows)]
+    let signal = {
+        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
+        async move {
+            ctrl_c.recv().await;
+        }
+    };
+    Ok(async {
+        signal.await;
+        tracing::info!("stopping");
+    })
 }
 
 /// An error with its causes, in one line.

@@ -8,6 +8,13 @@
 //! the server is there. With it, a folder in which npm has installed the suite
 //! (`.ci/run` does), all scored scenarios of two protocol revisions are run.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking and says on standard output what it did"
+)]
+
 mod fixtures;
 mod input;
 mod prompts;

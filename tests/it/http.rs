@@ -1,6 +1,6 @@
 //! Streamable HTTP.
 
-use fhir_mcp_server::transport::http::{HttpOptions, MAX_REQUEST_BODY};
+use fhir_mcp_server::transport::http::{HttpOptions, MAX_REQUEST_BODY, MAX_SESSIONS};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use rmcp::{
     ServiceExt,
@@ -59,17 +59,20 @@ async fn clients_call_tools_with_sessions_and_without() {
     }
 }
 
-#[tokio::test]
-async fn sessions_are_there_only_when_asked_for() {
-    let begin = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+fn initialize() -> String {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25",
         "capabilities": {},
         "clientInfo": { "name": "test", "version": "1" },
     } })
-    .to_string();
+    .to_string()
+}
+
+#[tokio::test]
+async fn sessions_are_there_only_when_asked_for() {
     for (options, has_session) in [(HttpOptions::default(), false), (with_sessions(), true)] {
         let server = EchoServer::start(options).await;
-        let answer = post(&server, "/mcp").body(begin.clone()).send().await;
+        let answer = post(&server, "/mcp").body(initialize()).send().await;
         let headers = answer.unwrap().headers().clone();
         assert_eq!(headers.contains_key("mcp-session-id"), has_session);
         let get = Client::new().get(server.url("/mcp")).send().await.unwrap();
@@ -77,6 +80,30 @@ async fn sessions_are_there_only_when_asked_for() {
         assert_eq!(stateless, !has_session);
         server.stop().await;
     }
+}
+
+#[tokio::test]
+async fn the_number_of_sessions_is_bounded() {
+    let server = EchoServer::start(with_sessions()).await;
+    for _ in 0..MAX_SESSIONS {
+        let answer = post(&server, "/mcp").body(initialize()).send().await;
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    }
+    let answer = post(&server, "/mcp").body(initialize()).send().await;
+    assert_eq!(answer.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    // Clients that need no session are served.
+    let discover = json!({ "jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    } });
+    let request = post(&server, "/mcp")
+        .header("MCP-Protocol-Version", "2026-07-28")
+        .header("Mcp-Method", "server/discover")
+        .body(discover.to_string());
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    server.stop().await;
 }
 
 #[tokio::test]

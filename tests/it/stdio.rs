@@ -144,7 +144,7 @@ fn asked_to_stop_it_ends_with_success() {
         // Once it serves, signals are heard.
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        while !line.contains("serving") {
+        while !line.contains("serving on standard") {
             line.clear();
             assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended early");
         }
