@@ -7,9 +7,7 @@ use tokio::net::{TcpListener, lookup_host};
 
 use super::{USAGE, loaded};
 use crate::{
-    client::{
-        self, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError,
-    },
+    client::{self, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError},
     config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
     logging,
     mcp::{self, FhirServer},
@@ -45,7 +43,9 @@ pub fn run(flags: &Flags) -> ExitCode {
         Err(error) => {
             eprintln!("error: {}", chain(&error));
             match error {
-                ServeError::Client(_) | ServeError::Fixtures(_) | ServeError::NothingToServe => ExitCode::from(USAGE),
+                ServeError::Client(_) | ServeError::Fixtures(_) | ServeError::NothingToServe => {
+                    ExitCode::from(USAGE)
+                }
                 _ => ExitCode::FAILURE,
             }
         }
