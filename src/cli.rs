@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 
+mod loaded;
 pub mod schema;
 pub mod serve;
 pub mod validate;

@@ -1,21 +1,13 @@
 //! Without a subcommand: the server.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io, net::SocketAddr, path::Path, process::ExitCode};
 
 use rmcp::ServerHandler;
 use tokio::net::{TcpListener, lookup_host};
 
-use super::USAGE;
+use super::{USAGE, loaded};
 use crate::{
-    client::{
-        self, ClientError, FixtureStore, HttpClient, Source,
-        fixtures::{LoadError, LoadReport},
-    },
+    client::{self, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError},
     config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
     logging,
     mcp::{self, FhirServer},
@@ -51,7 +43,9 @@ pub fn run(flags: &Flags) -> ExitCode {
         Err(error) => {
             eprintln!("error: {}", chain(&error));
             match error {
-                ServeError::Client(_) | ServeError::Fixtures(_) => ExitCode::from(USAGE),
+                ServeError::Client(_) | ServeError::Fixtures(_) | ServeError::NothingToServe => {
+                    ExitCode::from(USAGE)
+                }
                 _ => ExitCode::FAILURE,
             }
         }
@@ -65,6 +59,10 @@ enum ServeError {
     Client(#[from] ClientError),
     #[error("set --fixtures to files and folders with FHIR resources")]
     Fixtures(#[from] LoadError),
+    #[error(
+        "set --fixtures to files and folders with FHIR resources: there is none in what it names (with --allow-writes that is no error)"
+    )]
+    NothingToServe,
     #[error("the system gives no threads or no signals to work with")]
     Runtime(#[source] io::Error),
     #[error(
@@ -96,7 +94,7 @@ fn start(config: &Config) -> Result<(), ServeError> {
                 OnInvalid::Flag => mcp::OnInvalid::Flag,
             },
         };
-        serve(config, FhirServer::new(source(&config.data)?, options)).await
+        serve(config, FhirServer::new(source(config)?, options)).await
     });
     // Not waited for: a blocking read of standard input ends only with the
     // input.
@@ -104,8 +102,8 @@ fn start(config: &Config) -> Result<(), ServeError> {
     result
 }
 
-fn source(data: &DataSource) -> Result<Source, ServeError> {
-    match data {
+fn source(config: &Config) -> Result<Source, ServeError> {
+    match &config.data {
         DataSource::Server {
             base,
             token,
@@ -120,20 +118,13 @@ fn source(data: &DataSource) -> Result<Source, ServeError> {
         }
         DataSource::Fixtures(paths) => {
             let (store, report) = FixtureStore::load(paths)?;
-            log_report(paths, &report);
+            loaded::log(&report);
+            if report.resources == 0 && !config.allow_writes {
+                return Err(ServeError::NothingToServe);
+            }
             Ok(Source::Fixtures(store))
         }
     }
-}
-
-/// Says what is served and what is not. File names and places are no part of a
-/// record.
-fn log_report(paths: &[PathBuf], report: &LoadReport) {
-    tracing::info!(
-        resources = report.resources,
-        "serving fixtures of {} path(s)",
-        paths.len()
-    );
 }
 
 async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<(), ServeError> {
