@@ -26,11 +26,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let Some(schema) = model::json_schema(&arguments.resource_type) else {
         let near = near::matches(&arguments.resource_type, RESOURCE_TYPES.iter().copied());
         let hint = match near.as_slice() {
-            [] => String::new(),
-            names => format!("did you mean {}? ", names.join(" or ")),
+            [] => ".".to_owned(),
+            names => format!("; did you mean {}?", names.join(" or ")),
         };
         eprintln!(
-            "error: `{}` is no type of FHIR R4; {hint}types are spelled as in https://hl7.org/fhir/R4/resourcelist.html",
+            "error: `{}` is no type of FHIR R4{hint} All types: https://hl7.org/fhir/R4/resourcelist.html",
             arguments.resource_type
         );
         return ExitCode::from(USAGE);
