@@ -29,7 +29,7 @@ pub(crate) enum ToolError {
         problem: String,
     },
     /// A resource type that R4 does not have.
-    #[error("{given:?} is no FHIR R4 resource type{}", did_you_mean(.near))]
+    #[error("{given:?} is no FHIR R4 resource type{}", near_names(.near))]
     UnknownType {
         given: String,
         near: Vec<&'static str>,
@@ -164,13 +164,13 @@ impl ToolError {
     }
 }
 
-/// `; did you mean A or B?`, or nothing.
-pub(crate) fn did_you_mean<T: AsRef<str>>(near: &[T]) -> String {
+/// ` (near: A, B)`, or nothing.
+pub(crate) fn near_names<T: AsRef<str>>(near: &[T]) -> String {
     if near.is_empty() {
         return String::new();
     }
     let names: Vec<&str> = near.iter().map(AsRef::as_ref).collect();
-    format!("; did you mean {}?", names.join(" or "))
+    format!(" (near: {})", names.join(", "))
 }
 
 fn client_issue_type(error: &ClientError) -> &'static str {

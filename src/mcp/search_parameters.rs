@@ -2,7 +2,7 @@
 //! (<https://hl7.org/fhir/R4/search.html>). Servers may ignore what they do not
 //! know, and then answer from every patient: a mistyped name must not get that far.
 
-use super::failure::{ToolError, did_you_mean};
+use super::failure::{ToolError, near_names};
 use crate::model::near;
 use crate::{
     client::{Capabilities, interaction::Parameter},
@@ -196,7 +196,7 @@ impl<'a> SearchParameters<'a> {
                 Err(format!(
                     "{} has no search parameter {code:?}{}",
                     self.resource_type,
-                    did_you_mean(&near::matches(code, candidates))
+                    near_names(&near::matches(code, candidates))
                 ))
             }
         }
@@ -312,7 +312,7 @@ fn check_modifier(known: &SearchParameter, modifier: &str) -> Result<(), String>
         known.code,
         known.kind.as_str(),
         allowed.join(", :"),
-        did_you_mean(&near)
+        near_names(&near)
     ))
 }
 
@@ -359,7 +359,7 @@ fn known_type(name: &str) -> Result<&'static str, String> {
         .ok_or_else(|| {
             format!(
                 "{name:?} is no FHIR R4 resource type{}",
-                did_you_mean(&near::matches(name, RESOURCE_TYPES.iter().copied()))
+                near_names(&near::matches(name, RESOURCE_TYPES.iter().copied()))
             )
         })
 }

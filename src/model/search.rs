@@ -50,8 +50,9 @@ pub struct SearchParameter {
     pub url: &'static str,
     /// Its type.
     pub kind: SearchParamType,
-    /// One line that says what it finds.
-    pub description: &'static str,
+    /// One line that says what it finds, by base; an empty base stands for all
+    /// others. See [`description`](Self::description).
+    pub descriptions: &'static [(&'static str, &'static str)],
     /// Resource types that it applies to; `Resource` and `DomainResource` mean all.
     pub base: &'static [&'static str],
     /// Resource types that a reference parameter may point to.
@@ -61,6 +62,16 @@ pub struct SearchParameter {
     pub paths: &'static [Path],
     /// The parts of a composite parameter.
     pub components: &'static [Component],
+}
+
+impl SearchParameter {
+    /// One line that says what the parameter finds in this resource type; empty
+    /// where the definition says nothing.
+    pub fn description(&self, resource_type: &str) -> &'static str {
+        let text = |base: &str| self.descriptions.iter().find(|(known, _)| *known == base);
+        let found = text(resource_type).or_else(|| text(""));
+        found.map_or("", |(_, text)| *text)
+    }
 }
 
 /// A part of a composite parameter.

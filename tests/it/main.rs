@@ -22,6 +22,14 @@ mod config;
 mod corpus;
 /// Resources in memory that answer like a FHIR server.
 mod fixture_store;
+/// The compartment of a patient, and what the store says of itself.
+mod fixture_store_everything;
+/// What the store loads.
+mod fixture_store_load;
+/// Search in the store.
+mod fixture_store_search;
+/// Writes to the store.
+mod fixture_store_write;
 /// Streamable HTTP.
 mod http;
 /// Documents that each break one rule.

@@ -29,10 +29,12 @@ pub(super) fn emit(model: &Model) -> Writer {
                     "kind: SearchParamType::{},",
                     naming::capitalised(&parameter.kind)
                 ));
-                writer.line(&format!(
-                    "description: {},",
-                    literal(&parameter.description)
-                ));
+                let texts: Vec<String> = parameter
+                    .descriptions
+                    .iter()
+                    .map(|(base, text)| format!("({base:?}, {})", literal(text)))
+                    .collect();
+                writer.line(&format!("descriptions: &[{}],", texts.join(", ")));
                 writer.line(&format!("base: {},", literals(&parameter.base)));
                 writer.line(&format!("target: {},", literals(&parameter.target)));
                 writer.line(&format!("paths: {},", paths(&parameter.paths)));

@@ -24,15 +24,18 @@ pub(super) fn parameter(parameter: &parse::SearchParameter) -> Result<SearchPara
             paths: paths.collect::<Result<_, Error>>()?,
         })
     });
+    let mut descriptions = parameter.descriptions.clone();
+    if !parameter.description.is_empty() {
+        descriptions.insert(String::new(), parameter.description.clone());
+    }
+    for text in descriptions.values_mut() {
+        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
     Ok(SearchParameter {
         code: parameter.code.clone(),
         url: parameter.url.clone(),
         kind: parameter.kind.clone(),
-        description: parameter
-            .description
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" "),
+        descriptions,
         base: parameter.base.clone(),
         target: parameter.target.clone(),
         paths,

@@ -10,7 +10,7 @@ use crate::{
         FhirServer,
         arguments::{self, Describe},
         catalogue::{Answer, Effect, ToolEntry},
-        failure::{ToolError, did_you_mean},
+        failure::{ToolError, near_names},
         json::Json,
         reply::Reply,
         schema,
@@ -140,7 +140,7 @@ fn find(given: &str) -> Result<Subject, ToolError> {
                 hint: format!(
                     "{path} has no {:?}{}; it has {}",
                     clipped(name),
-                    did_you_mean(&near),
+                    near_names(&near),
                     names.join(", ")
                 ),
             });
@@ -348,7 +348,7 @@ fn unknown(given: &str, root: &str) -> ToolError {
         given: clipped(given),
         hint: format!(
             "give a resource type, a datatype or an element path such as Claim.item{}",
-            did_you_mean(&near)
+            near_names(&near)
         ),
     }
 }

@@ -102,7 +102,7 @@ fn describe(name: &str, resource: &ResourceCapabilities, documented: bool) -> Js
             ("type", Json::text(&known.kind)),
             (
                 "documentation",
-                documentation(text.or(own.map(|own| own.description))),
+                documentation(text.or(own.map(|own| own.description(name)))),
             ),
         ])
     });

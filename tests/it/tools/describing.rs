@@ -87,7 +87,7 @@ async fn every_type_is_described_in_a_thousand_tokens() {
     let text = setting
         .fails("describe", json!({"type": "Patient.nmae"}))
         .await;
-    assert!(text.contains("did you mean name"), "{text}");
+    assert!(text.contains("(near: name"), "{text}");
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ async fn hostile_types_ids_and_operations_are_refused() {
     let text = setting
         .fails("read", json!({"type": "Pateint", "id": "1"}))
         .await;
-    assert!(text.contains("did you mean Patient?"), "{text}");
+    assert!(text.contains("(near: Patient)"), "{text}");
     for (id, operation) in [
         (".", ""),
         ("..", ""),
