@@ -1,21 +1,29 @@
 //! Generates the R4 model from `schemas/` into `OUT_DIR/fhir`. Reads nothing
-//! else, uses no network.
-//!
-//! Set `FHIR_CODEGEN_VERBOSE=1` to see what was made and how long it took.
+//! else, uses no network. Set `FHIR_CODEGEN_VERBOSE=1` to see what was made and how long it took, and
+//! `FHIR_CODEGEN_NO_GOLDEN=1` to leave the golden output of the generator out of
+//! the library's tests while it is written anew.
 
 use std::{env, error::Error, fs, io::Write, path::Path, time::Instant};
 
 use flate2::{Compression, write::DeflateEncoder};
 
 #[path = "src/codegen/mod.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the library's tests read more of it than this script")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the library's tests read more of it than this script"
+)]
 mod codegen;
 
 const VERBOSE: &str = "FHIR_CODEGEN_VERBOSE";
+const NO_GOLDEN: &str = "FHIR_CODEGEN_NO_GOLDEN";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=schemas");
-    println!("cargo::rerun-if-env-changed={VERBOSE}");
+    println!("cargo::rerun-if-changed=schemas\ncargo::rustc-check-cfg=cfg(golden)");
+    println!("cargo::rerun-if-env-changed={VERBOSE}\ncargo::rerun-if-env-changed={NO_GOLDEN}");
+    if env::var_os(NO_GOLDEN).is_none() {
+        println!("cargo::rustc-cfg=golden");
+    }
     let started = Instant::now();
     let schemas = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("schemas");
     let read = |file: &str| fs::read_to_string(schemas.join(file));
@@ -31,7 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         if file.name.ends_with(".json") {
             let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
             deflated.write_all(file.text.as_bytes())?;
-            fs::write(folder.join(format!("{}.deflate", file.name)), deflated.finish()?)?;
+            fs::write(
+                folder.join(format!("{}.deflate", file.name)),
+                deflated.finish()?,
+            )?;
         } else {
             fs::write(folder.join(&file.name), &file.text)?;
         }
@@ -39,7 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var_os(VERBOSE).is_some() {
         let bytes: usize = files.iter().map(|file| file.text.len()).sum();
         let (count, place) = (files.len(), folder.display());
-        println!("cargo::warning={count} files, {bytes} bytes in {:?}, in {place}", started.elapsed());
+        println!(
+            "cargo::warning={count} files, {bytes} bytes in {:?}, in {place}",
+            started.elapsed()
+        );
     }
     Ok(())
 }

@@ -145,7 +145,8 @@ pub struct SearchParameter {
     pub code: String,
     pub url: String,
     pub kind: String,
-    pub description: String,
+    /// By base; an empty base stands for all others.
+    pub descriptions: BTreeMap<String, String>,
     pub base: Vec<String>,
     pub target: Vec<String>,
     pub paths: Vec<Path>,

@@ -6,13 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Error,
-    ir::{Binding, Cardinality, Code, CodeSet, Counts, Element, Kind, Model, TypeDef, TypeKind, TypeRef},
+    ir::{
+        Binding, Cardinality, Code, CodeSet, Counts, Element, Kind, Model, TypeDef, TypeKind,
+        TypeRef,
+    },
     parse::{self, Definitions, Structure},
 };
 
 /// Lowers all definitions.
 pub fn lower(definitions: &Definitions) -> Result<Model, Error> {
-    let mut model = Model { code_sets: code_sets(definitions), ..Model::default() };
+    let mut model = Model {
+        code_sets: code_sets(definitions),
+        ..Model::default()
+    };
     let mut required: BTreeSet<&str> = BTreeSet::new();
     for structure in &definitions.structures {
         if structure.derivation.as_deref() == Some("constraint") {
@@ -38,25 +44,40 @@ pub fn lower(definitions: &Definitions) -> Result<Model, Error> {
         model.search_parameters.push(search::parameter(parameter)?);
     }
     model.counts.search_parameters = model.search_parameters.len();
-    model.search_parameters.sort_by(|a, b| (&a.code, &a.url).cmp(&(&b.code, &b.url)));
+    model
+        .search_parameters
+        .sort_by(|a, b| (&a.code, &a.url).cmp(&(&b.code, &b.url)));
     resolve_kinds(&mut model)?;
     Ok(model)
 }
 
 fn code_sets(definitions: &Definitions) -> BTreeMap<String, CodeSet> {
-    let closed = definitions.value_sets.iter().filter(|value_set| value_set.closed);
+    let closed = definitions
+        .value_sets
+        .iter()
+        .filter(|value_set| value_set.closed);
     closed
         .map(|value_set| {
             let mut seen = BTreeSet::new();
-            let codes = value_set.systems.values().filter_map(serde_json::Value::as_array).flatten();
+            let codes = value_set
+                .systems
+                .values()
+                .filter_map(serde_json::Value::as_array)
+                .flatten();
             let codes = codes
                 .filter_map(serde_json::Value::as_str)
                 .filter(|code| seen.insert(*code))
-                .map(|code| Code { code: code.to_owned(), variant: String::new() })
+                .map(|code| Code {
+                    code: code.to_owned(),
+                    variant: String::new(),
+                })
                 .collect();
             let set = CodeSet {
                 url: value_set.url.clone(),
-                title: value_set.title.clone().unwrap_or_else(|| value_set.name.clone()),
+                title: value_set
+                    .title
+                    .clone()
+                    .unwrap_or_else(|| value_set.name.clone()),
                 rust: String::new(),
                 codes,
             };
@@ -72,7 +93,11 @@ fn count<'a>(structure: &'a Structure, counts: &mut Counts, required: &mut BTree
         (false, "resource") => counts.resources += 1,
         (false, _) => counts.complex_types += 1,
     }
-    let paths: Vec<&str> = structure.elements.iter().map(|element| element.path.as_str()).collect();
+    let paths: Vec<&str> = structure
+        .elements
+        .iter()
+        .map(|element| element.path.as_str())
+        .collect();
     for element in structure.elements.iter().skip(1) {
         counts.elements += 1;
         let prefix = format!("{}.", element.path);
@@ -82,7 +107,9 @@ fn count<'a>(structure: &'a Structure, counts: &mut Counts, required: &mut BTree
             && binding.strength == "required"
         {
             counts.required_bindings += 1;
-            required.insert(without_version(binding.value_set.as_deref().unwrap_or_default()));
+            required.insert(without_version(
+                binding.value_set.as_deref().unwrap_or_default(),
+            ));
         }
     }
 }
@@ -93,8 +120,11 @@ fn without_version(url: &str) -> &str {
 
 /// The struct of a StructureDefinition and those of its backbone elements.
 fn structs(structure: &Structure, model: &mut Model) -> Result<(), Error> {
-    let parents: BTreeSet<&str> =
-        structure.elements.iter().filter_map(|element| element.path.rsplit_once('.').map(|(parent, _)| parent)).collect();
+    let parents: BTreeSet<&str> = structure
+        .elements
+        .iter()
+        .filter_map(|element| element.path.rsplit_once('.').map(|(parent, _)| parent))
+        .collect();
     for (index, element) in structure.elements.iter().enumerate() {
         let root = index == 0;
         if root || parents.contains(element.path.as_str()) {
@@ -123,7 +153,12 @@ fn structs(structure: &Structure, model: &mut Model) -> Result<(), Error> {
         let Some((parent, name)) = element.path.rsplit_once('.') else {
             return Err(Error::new(&element.path, "an element without a parent"));
         };
-        let lowered = lower_element(element, name, parents.contains(element.path.as_str()), model)?;
+        let lowered = lower_element(
+            element,
+            name,
+            parents.contains(element.path.as_str()),
+            model,
+        )?;
         match model.types.get_mut(parent) {
             Some(parent) => parent.elements.push(lowered),
             None => return Err(Error::new(&element.path, "its parent comes after it")),
@@ -132,10 +167,23 @@ fn structs(structure: &Structure, model: &mut Model) -> Result<(), Error> {
     Ok(())
 }
 
-fn lower_element(element: &parse::Element, name: &str, has_children: bool, model: &Model) -> Result<Element, Error> {
+fn lower_element(
+    element: &parse::Element,
+    name: &str,
+    has_children: bool,
+    model: &Model,
+) -> Result<Element, Error> {
     let cardinality = match (element.min, element.max.as_str()) {
-        (min @ (0 | 1), max @ ("1" | "*")) => Cardinality { min: min as u8, many: max == "*" },
-        (min, max) => return Err(Error::new(&element.path, format!("the cardinality {min}..{max} is new"))),
+        (min @ (0 | 1), max @ ("1" | "*")) => Cardinality {
+            min: min as u8,
+            many: max == "*",
+        },
+        (min, max) => {
+            return Err(Error::new(
+                &element.path,
+                format!("the cardinality {min}..{max} is new"),
+            ));
+        }
     };
     let base_name = name.strip_suffix("[x]");
     let choice = base_name.is_some();
@@ -147,17 +195,31 @@ fn lower_element(element: &parse::Element, name: &str, has_children: bool, model
     }
     let binding = element.binding.as_ref().and_then(|binding| {
         let value_set = without_version(binding.value_set.as_deref()?).to_owned();
-        Some(Binding { strength: binding.strength.clone(), value_set })
+        Some(Binding {
+            strength: binding.strength.clone(),
+            value_set,
+        })
     });
-    let object = |path: &str| TypeRef { code: path.to_owned(), targets: Vec::new(), kind: TypeKind::Object };
+    let object = |path: &str| TypeRef {
+        code: path.to_owned(),
+        targets: Vec::new(),
+        kind: TypeKind::Object,
+    };
     let types = if let Some(reference) = &element.content_reference {
         vec![object(reference.trim_start_matches('#'))]
     } else if has_children {
         vec![object(&element.path)]
     } else if element.types.is_empty() {
-        return Err(Error::new(&element.path, "neither a type, nor children, nor a content reference"));
+        return Err(Error::new(
+            &element.path,
+            "neither a type, nor children, nor a content reference",
+        ));
     } else {
-        element.types.iter().map(|r#type| type_ref(r#type, binding.as_ref(), model)).collect()
+        element
+            .types
+            .iter()
+            .map(|r#type| type_ref(r#type, binding.as_ref(), model))
+            .collect()
     };
     Ok(Element {
         name: base_name.unwrap_or(name).to_owned(),
@@ -179,8 +241,14 @@ fn type_ref(r#type: &parse::ElementType, binding: Option<&Binding>, model: &Mode
     let closed = binding
         .filter(|binding| binding.strength == "required" && r#type.code == "code")
         .filter(|binding| model.code_sets.contains_key(&binding.value_set));
-    let kind = closed.map_or(TypeKind::Object, |binding| TypeKind::Code(binding.value_set.clone()));
-    TypeRef { code: r#type.code.clone(), targets: r#type.targets.clone(), kind }
+    let kind = closed.map_or(TypeKind::Object, |binding| {
+        TypeKind::Code(binding.value_set.clone())
+    });
+    TypeRef {
+        code: r#type.code.clone(),
+        targets: r#type.targets.clone(),
+        kind,
+    }
 }
 
 fn resolve_kinds(model: &mut Model) -> Result<(), Error> {
@@ -199,7 +267,10 @@ fn resolve_kinds(model: &mut Model) -> Result<(), Error> {
                     TypeKind::Object
                 } else {
                     let subject = format!("{}.{}", r#type.path, element.name);
-                    return Err(Error::new(subject, format!("the type {} is not defined", reference.code)));
+                    return Err(Error::new(
+                        subject,
+                        format!("the type {} is not defined", reference.code),
+                    ));
                 };
             }
         }

@@ -51,7 +51,10 @@ pub struct Error {
 impl Error {
     /// An error about one definition.
     pub fn new(subject: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { subject: subject.into(), reason: reason.into() }
+        Self {
+            subject: subject.into(),
+            reason: reason.into(),
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! All rules for Rust names: how FHIR names become types, fields and variants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Error;
 
 /// Keywords of edition 2024, strict and reserved, that may be raw identifiers.
 const KEYWORDS: &[&str] = &[
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
-    "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move",
-    "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try", "type", "typeof",
-    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
+    "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return",
+    "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
+    "virtual", "where", "while", "yield",
 ];
 
 /// Keywords that may not.
@@ -59,7 +60,9 @@ pub fn module_name(path: &str) -> String {
 /// `dateTime` → `DateTime`.
 pub fn capitalised(name: &str) -> String {
     let mut chars = name.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + chars.as_str())
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + chars.as_str()
+    })
 }
 
 /// The name of an enum from the last part of the URL of its value set.
@@ -72,13 +75,16 @@ pub fn enum_name(value_set: &str) -> String {
 /// Codes that differ in case or in signs only get names that keep them apart;
 /// what collides even then is refused.
 pub fn variant_names(value_set: &str, codes: &[&str]) -> Result<Vec<String>, Error> {
+    let known: BTreeSet<&str> = codes.iter().copied().collect();
+    if known.len() < codes.len() {
+        return Err(Error::new(value_set, "a code stands twice"));
+    }
     let mut names: Vec<String> = codes.iter().map(|code| variant(code)).collect();
-    for candidate in [spelled_out as fn(&str) -> String, numbered_case] {
-        for (index, code) in codes.iter().enumerate() {
-            if names.iter().filter(|name| Some(*name) == names.get(index)).count() > 1
-                && index > names.iter().position(|name| Some(name) == names.get(index)).unwrap_or(index)
-            {
-                names[index] = candidate(code);
+    for strategy in [spelled_out, with_code_points] {
+        let mut taken = BTreeSet::new();
+        for (name, code) in names.iter_mut().zip(codes) {
+            if !taken.insert(name.clone()) {
+                *name = strategy(code);
             }
         }
     }
@@ -94,7 +100,10 @@ pub fn refuse_collisions<'a>(
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, origin) in names {
         if let Some(other) = seen.insert(name, origin) {
-            return Err(Error::new(subject, format!("{other:?} and {origin:?} would both be named {name}")));
+            return Err(Error::new(
+                subject,
+                format!("{other:?} and {origin:?} would both be named {name}"),
+            ));
         }
     }
     Ok(())
@@ -117,7 +126,12 @@ fn variant(code: &str) -> String {
             if char == '.' && name.ends_with(|last: char| last.is_ascii_digit()) {
                 name.push('_');
             }
-            name.push_str(SYMBOLS.iter().find(|(symbol, _)| *symbol == char).map_or("", |(_, word)| word));
+            name.push_str(
+                SYMBOLS
+                    .iter()
+                    .find(|(symbol, _)| *symbol == char)
+                    .map_or("", |(_, word)| word),
+            );
             start = true;
         }
     }
@@ -135,7 +149,12 @@ fn spelled_out(code: &str) -> String {
             '/' => name.push_str("Slash"),
             ' ' => name.push_str("Space"),
             _ if char.is_ascii_alphanumeric() => name.push(char),
-            _ => name.push_str(SYMBOLS.iter().find(|(symbol, _)| *symbol == char).map_or("", |(_, word)| word)),
+            _ => name.push_str(
+                SYMBOLS
+                    .iter()
+                    .find(|(symbol, _)| *symbol == char)
+                    .map_or("", |(_, word)| word),
+            ),
         }
     }
     if name.starts_with(|first: char| first.is_ascii_lowercase()) {
@@ -145,7 +164,7 @@ fn spelled_out(code: &str) -> String {
 }
 
 /// The last resort: the code points of what is no letter or digit.
-fn numbered_case(code: &str) -> String {
+fn with_code_points(code: &str) -> String {
     let mut name = String::from("Code");
     for char in code.chars() {
         if char.is_ascii_alphanumeric() {
@@ -161,11 +180,16 @@ fn guard_digit(name: String) -> String {
     if name.is_empty() || NEVER_RAW.contains(&name.as_str()) {
         return name + "_";
     }
-    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("V{name}") } else { name }
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("V{name}")
+    } else {
+        name
+    }
 }
 
 fn words(name: &str) -> impl Iterator<Item = &str> {
-    name.split(|char: char| !char.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
+    name.split(|char: char| !char.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
 }
 
 /// `birthDate` → `birth_date`, `fooURLBar` → `foo_url_bar`.
@@ -182,14 +206,19 @@ fn snake_case(name: &str) -> String {
             && before.is_some_and(|before| {
                 before.is_ascii_lowercase()
                     || before.is_ascii_digit()
-                    || (before.is_ascii_uppercase() && chars.get(index + 1).is_some_and(char::is_ascii_lowercase))
+                    || (before.is_ascii_uppercase()
+                        && chars.get(index + 1).is_some_and(char::is_ascii_lowercase))
             });
         if word_starts {
             snake.push('_');
         }
         snake.extend(char.to_lowercase());
     }
-    if snake.starts_with(|first: char| first.is_ascii_digit()) { format!("_{snake}") } else { snake }
+    if snake.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("_{snake}")
+    } else {
+        snake
+    }
 }
 
 fn escape(name: String) -> String {
@@ -214,7 +243,13 @@ mod tests {
         for keyword in ["crate", "self", "super"] {
             assert_eq!(field_name(keyword), format!("{keyword}_"));
         }
-        assert_eq!(variant_names("x", &["self", "Self"]).expect("names").first().map(String::as_str), Some("Self_"));
+        assert_eq!(
+            variant_names("x", &["self", "Self"])
+                .expect("names")
+                .first()
+                .map(String::as_str),
+            Some("Self_")
+        );
     }
 
     #[test]
@@ -236,24 +271,51 @@ mod tests {
     #[test]
     fn paths_become_types_and_constants() {
         assert_eq!(type_name("Claim.item.subDetail"), "ClaimItemSubDetail");
-        assert_eq!(constant_name("Claim.item.subDetail"), "CLAIM_ITEM_SUB_DETAIL");
-        assert_eq!(choice_name("Observation.component", "value"), "ObservationComponentValue");
+        assert_eq!(
+            constant_name("Claim.item.subDetail"),
+            "CLAIM_ITEM_SUB_DETAIL"
+        );
+        assert_eq!(
+            choice_name("Observation.component", "value"),
+            "ObservationComponentValue"
+        );
     }
 
     #[test]
     fn nasty_codes_get_distinct_names() {
-        let codes = ["<", "<=", ">=", ">", "4.0.1", "40.1", "401", "a-b", "aB", "ab", "AB", "in", "!=", "", "a b", "ä"];
+        let codes = [
+            "<", "<=", ">=", ">", "4.0.1", "40.1", "401", "a-b", "aB", "ab", "AB", "in", "!=", "",
+            "a b", "ä",
+        ];
         let names = variant_names("nasty", &codes).expect("names");
-        assert_eq!(names.iter().take(5).map(String::as_str).collect::<Vec<_>>(), ["Less", "LessEqual", "GreaterEqual", "Greater", "V4_0_1"]);
+        assert_eq!(
+            names.iter().take(5).map(String::as_str).collect::<Vec<_>>(),
+            ["Less", "LessEqual", "GreaterEqual", "Greater", "V4_0_1"]
+        );
         for name in &names {
-            assert!(name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_'), "{name}");
+            assert!(
+                name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_'),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn collisions_are_refused() {
         let error = variant_names("set", &["a", "a"]).expect_err("the same code twice");
-        assert_eq!(error.subject, "set");
-        assert!(error.reason.contains("would both be named"));
+        assert_eq!(error.reason, "a code stands twice");
+        // Three strategies give these two the same name.
+        let error = variant_names("set", &["a", "A", "Code A", "CodeA"]).expect_err("a collision");
+        assert!(
+            error.reason.contains("would both be named CodeA"),
+            "{error}"
+        );
+        let fields = ["name".to_owned(), "name".to_owned()];
+        let error = refuse_collisions("Type", fields.iter().zip(["name", "Name"]));
+        let error = error.expect_err("the same name twice");
+        assert_eq!(
+            error.to_string(),
+            "Type: \"name\" and \"Name\" would both be named name"
+        );
     }
 }

@@ -57,6 +57,23 @@ pub struct Key {
     pub primitive: bool,
 }
 
+impl Key {
+    /// A property of the generated tables.
+    pub(crate) const fn new(
+        name: &'static str,
+        element: u16,
+        variant: u16,
+        primitive: bool,
+    ) -> Self {
+        Self {
+            name,
+            element,
+            variant,
+            primitive,
+        }
+    }
+}
+
 /// One element of a type.
 #[derive(Debug)]
 pub struct ElementDef {
@@ -83,6 +100,31 @@ pub struct ElementDef {
 }
 
 impl ElementDef {
+    /// An element of the generated tables; `flags` are, from the lowest bit:
+    /// min is 1, many, choice, is_modifier, is_summary. One number, because
+    /// the tables hold thousands of elements and each expression costs build time.
+    pub(crate) const fn new(
+        name: &'static str,
+        short: &'static str,
+        flags: u8,
+        types: &'static [TypeRef],
+        binding: Option<&'static BindingDef>,
+        first_key: u16,
+    ) -> Self {
+        Self {
+            name,
+            short,
+            min: flags & 1,
+            many: flags & 2 != 0,
+            choice: flags & 4 != 0,
+            is_modifier: flags & 8 != 0,
+            is_summary: flags & 16 != 0,
+            types,
+            binding,
+            first_key,
+        }
+    }
+
     /// Maximum cardinality as FHIR writes it: `1` or `*`.
     pub const fn max(&self) -> &'static str {
         if self.many { "*" } else { "1" }

@@ -3,7 +3,9 @@
 /// What the generated files are written against.
 mod generated_prelude {
     pub(super) use super::super::{
-        definition::{BindingDef, BindingStrength, ElementDef, Key, Kind, TypeDef, TypeRef},
+        definition::{
+            BindingDef, BindingStrength, ElementDef as E, Key as K, Kind, TypeDef, TypeRef,
+        },
         primitive::*,
         slot::ChoiceType,
     };
@@ -13,7 +15,9 @@ mod generated_prelude {
 /// What the table of search parameters is written against: FHIR has a resource
 /// of the same name.
 mod search_prelude {
-    pub(super) use super::super::search::{Component, Path, SearchParamType, SearchParameter, Step};
+    pub(super) use super::super::search::{
+        Component, Path, SearchParamType, SearchParameter, Step,
+    };
 }
 
 /// The behaviour of a struct: reflection, `Debug`, JSON and serde.
@@ -89,7 +93,7 @@ macro_rules! code_enum {
 macro_rules! resources {
     ($($name:ident)*) => {
         /// Any resource.
-        #[derive(Clone, PartialEq)]
+        #[derive(Clone)]
         pub enum Resource {
             $(
                 #[doc = concat!("`", stringify!($name), "`")]

@@ -6,43 +6,36 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 
-use super::{Reading, Resource, object::Object, reader, writer};
+use super::{
+    Reading, Resource,
+    object::{self, Object},
+    reader, writer,
+};
 
-/// The JSON methods of a struct, its `Debug` and its serde.
+/// `Debug`, equality and serde of a struct.
 macro_rules! json_methods {
     ($name:ident) => {
-        impl $name {
-            /// Reads and validates JSON. The value is `None` only after a syntax
-            /// error; with errors among the issues it is incomplete.
-            #[inline]
-            pub fn from_slice(bytes: &[u8]) -> $crate::model::Reading<Self> {
-                $crate::model::reader::read_object(bytes)
-            }
-
-            /// FHIR JSON, compact.
-            #[inline]
-            pub fn to_json(&self) -> String {
-                $crate::model::writer::to_json(self)
-            }
-        }
-
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 $crate::model::json::debug(self, f)
             }
         }
 
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                $crate::model::object::equal(self, other)
+            }
+        }
+
         impl serde::Serialize for $name {
-            #[inline]
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 $crate::model::json::serialize(self, serializer)
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
-            #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::model::json::deserialize(deserializer, Self::from_slice)
+                $crate::model::json::deserialize_object(deserializer)
             }
         }
     };
@@ -52,13 +45,31 @@ pub(crate) use json_methods;
 
 /// The type and its JSON.
 pub(super) fn debug(object: &dyn Object, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{} {}", object.definition().name, writer::to_json(object))
+    write!(
+        f,
+        "{} {}",
+        object.definition().name,
+        writer::to_json(object)
+    )
 }
 
 /// Serialises the JSON of the writer as it is, so that numbers keep their text.
 /// FHIR's serde is for JSON: the serializer must be serde_json's.
-pub(super) fn serialize<S: Serializer>(object: &dyn Object, serializer: S) -> Result<S::Ok, S::Error> {
-    RawValue::from_string(writer::to_json(object)).map_err(ser::Error::custom)?.serialize(serializer)
+pub(super) fn serialize<S: Serializer>(
+    object: &dyn Object,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(writer::to_json(object))
+        .map_err(ser::Error::custom)?
+        .serialize(serializer)
+}
+
+/// [`deserialize`] of a struct. Its name alone stands in the impl of each type:
+/// inferring the reader there would take a third of the check of this crate.
+pub(super) fn deserialize_object<'de, D: Deserializer<'de>, T: Object + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    deserialize(deserializer, T::from_slice)
 }
 
 /// Takes the JSON text from serde_json and reads it; any error among the issues
@@ -68,7 +79,9 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>, T>(
     read: impl FnOnce(&[u8]) -> Reading<T>,
 ) -> Result<T, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
-    read(raw.get().as_bytes()).into_result().map_err(de::Error::custom)
+    read(raw.get().as_bytes())
+        .into_result()
+        .map_err(de::Error::custom)
 }
 
 impl Resource {
@@ -87,7 +100,7 @@ impl Resource {
     /// The logical id.
     pub fn id(&self) -> Option<String> {
         match self.as_object().get("id")?.get(0) {
-            super::object::Node::Primitive(id) => id.text().map(std::borrow::Cow::into_owned),
+            object::Node::Primitive(id) => id.text().map(std::borrow::Cow::into_owned),
             _ => None,
         }
     }
@@ -96,6 +109,12 @@ impl Resource {
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug(self.as_object(), f)
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        object::equal(self.as_object(), other.as_object())
     }
 }
 

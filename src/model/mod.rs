@@ -4,6 +4,8 @@
 //! the enums of required bindings. Reading is validating:
 //!
 //! ```ignore
+//! use fhir_mcp_server::model::{Object, Patient};
+//!
 //! let patient = Patient::from_slice(bytes).into_result()?;
 //! for name in &patient.name {
 //!     println!("{:?}", name.family);
@@ -11,9 +13,13 @@
 //! ```
 
 pub mod definition;
+#[macro_use]
 mod generated;
+#[cfg(all(test, golden))]
+mod golden;
 mod issue;
 mod json;
+pub mod near;
 pub mod object;
 pub mod primitive;
 pub mod reader;
@@ -21,12 +27,12 @@ mod rule;
 pub mod schema;
 pub mod search;
 mod slot;
-pub mod spelling;
 mod writer;
 mod xhtml;
 
 pub use generated::fhir::*;
 pub use issue::{Invalid, Issue, IssueType, Reading, Severity};
+pub use object::Object;
 pub use rule::Rule;
 pub use schema::json_schema;
 pub use search::search_parameters;
@@ -40,6 +46,8 @@ pub const RESOURCE_TYPES: &[&str] = Resource::TYPES;
 /// path.
 pub fn type_def(name: &str) -> Option<&'static TypeDef> {
     let definitions = generated::definitions();
-    let index = definitions.binary_search_by(|definition| definition.name.cmp(name)).ok()?;
+    let index = definitions
+        .binary_search_by(|definition| definition.name.cmp(name))
+        .ok()?;
     definitions.get(index).copied()
 }

@@ -4,10 +4,10 @@
 use std::{borrow::Cow, fmt};
 
 use super::{
-    Resource,
+    Reading, Resource,
     definition::{Key, TypeDef},
     primitive::JsonType,
-    reader::Reader,
+    reader::{self, Reader},
     writer,
 };
 
@@ -21,6 +21,50 @@ pub trait Object: fmt::Debug + Send + Sync {
 
     /// The same, to be read into.
     fn slot_mut(&mut self, element: usize) -> &mut dyn Slot;
+
+    /// Reads and validates JSON of this type. The value is `None` only when the
+    /// document is not JSON or no object; with errors among the issues it is
+    /// incomplete.
+    fn from_slice(bytes: &[u8]) -> Reading<Self>
+    where
+        Self: Default + Sized,
+    {
+        reader::read_object(bytes)
+    }
+
+    /// FHIR JSON, compact.
+    fn to_json(&self) -> String
+    where
+        Self: Sized,
+    {
+        writer::to_json(self)
+    }
+}
+
+/// Whether two objects of one type have the same content.
+pub(super) fn equal(a: &dyn Object, b: &dyn Object) -> bool {
+    let definition = a.definition();
+    std::ptr::eq(definition, b.definition())
+        && (0..definition.elements.len())
+            .all(|element| equal_slots(a.slot(element), b.slot(element)))
+}
+
+/// Whether two elements have the same values of the same type.
+pub(super) fn equal_slots(a: &dyn Slot, b: &dyn Slot) -> bool {
+    a.len() == b.len()
+        && a.variant() == b.variant()
+        && a.iter().zip(b.iter()).all(|values| match values {
+            (Node::Object(a), Node::Object(b)) => equal(a, b),
+            (Node::Resource(a), Node::Resource(b)) => equal(a.as_object(), b.as_object()),
+            (Node::Primitive(a), Node::Primitive(b)) => {
+                a.text() == b.text()
+                    && match (a.element(), b.element()) {
+                        (Some(a), Some(b)) => equal(a, b),
+                        (a, b) => a.is_none() && b.is_none(),
+                    }
+            }
+            (a, b) => matches!((a, b), (Node::Gap, Node::Gap)),
+        })
 }
 
 impl dyn Object + '_ {

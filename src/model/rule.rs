@@ -77,5 +77,5 @@ rules! {
     /// A narrative that is no well-formed XHTML div.
     Narrative = "narrative-xhtml", Error, Invalid, "a narrative is well-formed XHTML with a div as its root";
     /// More issues than the reader keeps.
-    TooManyIssues = "too-many-issues", Error, TooCostly, "a document has at most 10,000 issues";
+    TooManyIssues = "too-many-issues", Fatal, TooCostly, "a document has at most 10,000 issues";
 }

@@ -14,7 +14,9 @@ static DEFLATED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fhir/schemas.
 pub fn json_schema(name: &str) -> Option<String> {
     let mut text = String::new();
     // The bytes are our own; reading them cannot fail but by a broken build.
-    DeflateDecoder::new(DEFLATED).read_to_string(&mut text).ok()?;
+    DeflateDecoder::new(DEFLATED)
+        .read_to_string(&mut text)
+        .ok()?;
     let definitions: BTreeMap<&str, &RawValue> = serde_json::from_str(&text).ok()?;
     let root = definitions.get(name)?.get();
     let mut wanted: Vec<&str> = references(root).collect();
@@ -26,7 +28,10 @@ pub fn json_schema(name: &str) -> Option<String> {
             wanted.extend(references(definition.get()));
         }
     }
-    let parts: Vec<String> = parts.iter().map(|(name, definition)| format!("\"{name}\":{definition}")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|(name, definition)| format!("\"{name}\":{definition}"))
+        .collect();
     Some(format!(
         "{{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"fhir-schema://R4/{name}\",{},\
          \"$defs\":{{{}}}}}",
@@ -37,5 +42,8 @@ pub fn json_schema(name: &str) -> Option<String> {
 
 /// The names after `#/$defs/`.
 fn references(definition: &str) -> impl Iterator<Item = &str> {
-    definition.split("\"#/$defs/").skip(1).filter_map(|rest| rest.split('"').next())
+    definition
+        .split("\"#/$defs/")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
 }

@@ -50,8 +50,9 @@ pub struct SearchParameter {
     pub url: &'static str,
     /// Its type.
     pub kind: SearchParamType,
-    /// One line that says what it finds.
-    pub description: &'static str,
+    /// One line that says what it finds, by base; an empty base stands for all
+    /// others. See [`description`](Self::description).
+    pub descriptions: &'static [(&'static str, &'static str)],
     /// Resource types that it applies to; `Resource` and `DomainResource` mean all.
     pub base: &'static [&'static str],
     /// Resource types that a reference parameter may point to.
@@ -61,6 +62,16 @@ pub struct SearchParameter {
     pub paths: &'static [Path],
     /// The parts of a composite parameter.
     pub components: &'static [Component],
+}
+
+impl SearchParameter {
+    /// One line that says what the parameter finds in this resource type; empty
+    /// where the definition says nothing.
+    pub fn description(&self, resource_type: &str) -> &'static str {
+        let text = |base: &str| self.descriptions.iter().find(|(known, _)| *known == base);
+        let found = text(resource_type).or_else(|| text(""));
+        found.map_or("", |(_, text)| *text)
+    }
 }
 
 /// A part of a composite parameter.
@@ -107,15 +118,18 @@ pub enum Step {
 /// them, sorted by code.
 pub fn search_parameters(resource_type: &str) -> impl Iterator<Item = &'static SearchParameter> {
     let domain = !matches!(resource_type, "Bundle" | "Binary" | "Parameters");
-    super::generated::search_parameters().iter().filter(move |parameter| {
-        parameter
-            .base
-            .iter()
-            .any(|base| *base == resource_type || *base == "Resource" || domain && *base == "DomainResource")
-    })
+    super::generated::search_parameters()
+        .iter()
+        .filter(move |parameter| {
+            parameter.base.iter().any(|base| {
+                *base == resource_type || *base == "Resource" || domain && *base == "DomainResource"
+            })
+        })
 }
 
 /// The search parameter with this canonical URL.
 pub fn search_parameter(url: &str) -> Option<&'static SearchParameter> {
-    super::generated::search_parameters().iter().find(|parameter| parameter.url == url)
+    super::generated::search_parameters()
+        .iter()
+        .find(|parameter| parameter.url == url)
 }

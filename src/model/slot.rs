@@ -24,7 +24,9 @@ impl<T: PrimitiveType> PrimitiveNode for Primitive<T> {
     }
 
     fn element(&self) -> Option<&dyn Object> {
-        self.element.as_deref().map(|element| element as &dyn Object)
+        self.element
+            .as_deref()
+            .map(|element| element as &dyn Object)
     }
 }
 
@@ -61,7 +63,9 @@ fn read_value<T: PrimitiveType>(reader: &mut Reader<'_>) -> Option<T> {
 
 /// Reads the `_` sibling of a primitive.
 fn read_element(reader: &mut Reader<'_>, key: &'static Key, element: &mut Option<Box<Element>>) {
-    reader.one_object(key, |reader| reader.object(element.get_or_insert_default().as_mut()));
+    reader.one_object(key, |reader| {
+        reader.object(element.get_or_insert_default().as_mut())
+    });
 }
 
 impl<T: PrimitiveType> Slot for Primitive<T> {
@@ -70,7 +74,11 @@ impl<T: PrimitiveType> Slot for Primitive<T> {
     }
 
     fn get(&self, index: usize) -> Node<'_> {
-        if index == 0 { Node::Primitive(self) } else { Node::Gap }
+        if index == 0 {
+            Node::Primitive(self)
+        } else {
+            Node::Gap
+        }
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, sibling: bool) {
@@ -156,11 +164,15 @@ impl<T: Object + Default> Slot for Vec<T> {
     }
 
     fn get(&self, index: usize) -> Node<'_> {
-        self.as_slice().get(index).map_or(Node::Gap, |object| Node::Object(object))
+        self.as_slice()
+            .get(index)
+            .map_or(Node::Gap, |object| Node::Object(object))
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.array(key, |reader, _| reader.one_object(key, |reader| reader.object(push::<T>(self))));
+        reader.array(key, |reader, _| {
+            reader.one_object(key, |reader| reader.object(push::<T>(self)))
+        });
     }
 }
 
@@ -239,7 +251,11 @@ impl<T: Object + Default> Slot for Box<T> {
     }
 
     fn get(&self, index: usize) -> Node<'_> {
-        if index == 0 { Node::Object(self.as_ref()) } else { Node::Gap }
+        if index == 0 {
+            Node::Object(self.as_ref())
+        } else {
+            Node::Gap
+        }
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
@@ -273,6 +289,20 @@ macro_rules! choice_slots {
                 sibling: bool,
             ) {
                 $crate::model::slot::read_choice(self, reader, key, sibling);
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                use $crate::model::slot::ChoiceType;
+                self.variant() == other.variant()
+                    && $crate::model::object::equal_slots(self.value(), other.value())
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&$crate::model::slot::ChoiceType::value(self).get(0), f)
             }
         }
     )*};

@@ -32,8 +32,15 @@ fn write_object(object: &dyn Object, json: &mut String) {
 }
 
 fn element(definition: &'static TypeDef, index: usize, slot: &dyn Slot, json: &mut String) {
-    let Some(element) = definition.elements.get(index) else { return };
-    let Some(key) = definition.keys.get(usize::from(element.first_key) + slot.variant()) else { return };
+    let Some(element) = definition.elements.get(index) else {
+        return;
+    };
+    let Some(key) = definition
+        .keys
+        .get(usize::from(element.first_key) + slot.variant())
+    else {
+        return;
+    };
     if key.primitive {
         primitives(key.name, element.many, slot, json);
     } else {
@@ -49,7 +56,8 @@ fn element(definition: &'static TypeDef, index: usize, slot: &dyn Slot, json: &m
 /// The values, the siblings, or both, whichever there are.
 fn primitives(key: &str, many: bool, slot: &dyn Slot, json: &mut String) {
     let any = |wanted: fn(&dyn PrimitiveNode) -> bool| {
-        slot.iter().any(|node| matches!(node, Node::Primitive(primitive) if wanted(primitive)))
+        slot.iter()
+            .any(|node| matches!(node, Node::Primitive(primitive) if wanted(primitive)))
     };
     if any(|primitive| primitive.text().is_some()) {
         name(key, false, json);
@@ -70,7 +78,12 @@ fn primitives(key: &str, many: bool, slot: &dyn Slot, json: &mut String) {
     }
 }
 
-fn values(many: bool, slot: &dyn Slot, json: &mut String, mut write: impl FnMut(Node<'_>, &mut String)) {
+fn values(
+    many: bool,
+    slot: &dyn Slot,
+    json: &mut String,
+    mut write: impl FnMut(Node<'_>, &mut String),
+) {
     if !many {
         return write(slot.get(0), json);
     }

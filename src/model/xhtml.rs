@@ -75,24 +75,32 @@ fn characters(text: &str, open: &[&str]) -> Result<(), XhtmlDefect> {
     Ok(())
 }
 
-/// `&name;`, `&#1;` or `&#x1;`. Which names are defined is not a matter of
-/// well-formedness of a fragment.
+/// The entities that XML itself defines. A narrative has no document type, so
+/// those of HTML (`&nbsp;`) are not defined in it.
+const ENTITIES: [&str; 5] = ["amp", "apos", "gt", "lt", "quot"];
+
+/// `&amp;` and the like, `&#1;` or `&#x1;`.
 fn entity(from: &str) -> Result<&str, XhtmlDefect> {
     let body = from.get(1..).unwrap_or_default();
     let end = body.find(';').filter(|&end| end > 0 && end <= 32);
-    let valid = end.and_then(|end| body.get(..end)).is_some_and(|name| match name.strip_prefix('#') {
-        Some(number) => {
-            let point = match number.strip_prefix('x') {
-                Some(hex) => u32::from_str_radix(hex, 16),
-                None => number.parse(),
-            };
-            point.is_ok_and(|point| char::from_u32(point).is_some_and(is_xml_char))
-        }
-        None => name.starts_with(is_name_start) && name.chars().all(is_name_char),
-    });
+    let valid =
+        end.and_then(|end| body.get(..end))
+            .is_some_and(|name| match name.strip_prefix('#') {
+                Some(number) => {
+                    let point = match number.strip_prefix('x') {
+                        Some(hex) => u32::from_str_radix(hex, 16),
+                        None => number.parse(),
+                    };
+                    point.is_ok_and(|point| char::from_u32(point).is_some_and(is_xml_char))
+                }
+                None => ENTITIES.contains(&name),
+            });
     match end {
         Some(end) if valid => Ok(body.get(end + 1..).unwrap_or_default()),
-        _ => defect("& as &amp; or an entity that ends in ;", from),
+        _ => defect(
+            "& as &amp;, and only the entities of XML or character numbers",
+            from,
+        ),
     }
 }
 
@@ -102,7 +110,9 @@ fn is_xml_char(char: char) -> bool {
 
 fn comment(from: &str) -> Result<&str, XhtmlDefect> {
     let inner = from.get(4..).unwrap_or_default();
-    let Some(end) = inner.find("--") else { return defect("--> at the end of the comment", from) };
+    let Some(end) = inner.find("--") else {
+        return defect("--> at the end of the comment", from);
+    };
     match inner.get(end..).and_then(|rest| rest.strip_prefix("-->")) {
         Some(rest) => Ok(rest),
         None => defect("no -- inside a comment", from),
@@ -161,7 +171,10 @@ fn start_tag<'a>(from: &'a str, open: &mut Vec<&'a str>) -> Step<'a> {
         if names.contains(&attribute) {
             return defect("each attribute once", rest);
         }
-        if attribute.strip_prefix("xmlns").is_some_and(|suffix| suffix.trim_start_matches(':') == prefix(name)) {
+        if attribute
+            .strip_prefix("xmlns")
+            .is_some_and(|suffix| suffix.trim_start_matches(':') == prefix(name))
+        {
             namespace = Some(value);
         }
         names.push(attribute);
@@ -184,13 +197,20 @@ fn prefix(name: &str) -> &str {
 fn attribute(from: &str, spaced: bool) -> Result<(&str, &str, &str), XhtmlDefect> {
     let (name, rest) = name(from);
     if name.is_empty() || !spaced {
-        return defect("attributes as name=\"value\", or > at the end of the tag", from);
+        return defect(
+            "attributes as name=\"value\", or > at the end of the tag",
+            from,
+        );
     }
     let Some(rest) = trim_start(rest).strip_prefix('=') else {
         return defect("= and a value after the name of the attribute", from);
     };
     let rest = trim_start(rest);
-    let Some(quote) = rest.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else {
+    let Some(quote) = rest
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '"' | '\''))
+    else {
         return defect("quotes around the value of the attribute", from);
     };
     let inner = rest.get(1..).unwrap_or_default();
@@ -217,7 +237,9 @@ fn name(text: &str) -> (&str, &str) {
 }
 
 fn is_name_start(char: char) -> bool {
-    char.is_ascii_alphabetic() || matches!(char, '_' | ':') || (char >= '\u{C0}' && char.is_alphabetic())
+    char.is_ascii_alphabetic()
+        || matches!(char, '_' | ':')
+        || (char >= '\u{C0}' && char.is_alphabetic())
 }
 
 fn is_name_char(char: char) -> bool {
@@ -233,12 +255,23 @@ fn trim(text: &str) -> &str {
 }
 
 fn defect<T>(expected: &'static str, found: &str) -> Result<T, XhtmlDefect> {
-    Err(XhtmlDefect { expected, found: format!("\"{}\"", short(found)) })
+    Err(XhtmlDefect {
+        expected,
+        found: format!("\"{}\"", short(found)),
+    })
 }
 
 fn short(text: &str) -> String {
-    let line: String = text.chars().take(40).map(|char| if char.is_control() { ' ' } else { char }).collect();
-    if line.len() < text.len() { format!("{line}…") } else { line }
+    let line: String = text
+        .chars()
+        .take(40)
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect();
+    if line.len() < text.len() {
+        format!("{line}…")
+    } else {
+        line
+    }
 }
 
 #[cfg(test)]
@@ -251,20 +284,51 @@ mod tests {
 
     #[test]
     fn accepts_well_formed_narratives() {
-        for inner in ["", "text", "<p>a<br/>b</p>", "<!-- c --> &amp; &#160; &#xA0;", "<a href='x' title=\"a > b\">y</a>", "<![CDATA[<]]>"] {
+        for inner in [
+            "",
+            "text",
+            "<p>a<br/>b</p>",
+            "<!-- c --> &amp; &#160; &#xA0;",
+            "<a href='x' title=\"a > b\">y</a>",
+            "<![CDATA[<]]>",
+        ] {
             assert_eq!(check(&div(inner)), Ok(()), "{inner}");
         }
         assert_eq!(check(&format!("\n {} \n", div("x"))), Ok(()));
         assert_eq!(check("<div xmlns='http://www.w3.org/1999/xhtml'/>"), Ok(()));
-        assert_eq!(check("<h:div xmlns:h='http://www.w3.org/1999/xhtml'>x</h:div>"), Ok(()));
+        assert_eq!(
+            check("<h:div xmlns:h='http://www.w3.org/1999/xhtml'>x</h:div>"),
+            Ok(())
+        );
     }
 
     #[test]
     fn refuses_what_is_not() {
-        for inner in ["<p>", "</p>", "<p></b>", "a & b", "<p class=x/>", "<p a='1' a='2'/>", "<p a='<'/>", "< p/>", "<!-- a -- b -->", "&#0;", "<p a='1'b='2'/>", "<p a/>"] {
+        for inner in [
+            "<p>",
+            "</p>",
+            "<p></b>",
+            "a & b",
+            "<p class=x/>",
+            "<p a='1' a='2'/>",
+            "<p a='<'/>",
+            "< p/>",
+            "<!-- a -- b -->",
+            "&#0;",
+            "&nbsp;",
+            "<p a='1'b='2'/>",
+            "<p a/>",
+        ] {
             assert!(check(&div(inner)).is_err(), "{inner}");
         }
-        for whole in ["", "text", "<p>x</p>", "<div>x</div>", "x<div xmlns='http://www.w3.org/1999/xhtml'/>", "<!DOCTYPE html>"] {
+        for whole in [
+            "",
+            "text",
+            "<p>x</p>",
+            "<div>x</div>",
+            "x<div xmlns='http://www.w3.org/1999/xhtml'/>",
+            "<!DOCTYPE html>",
+        ] {
             assert!(check(whole).is_err(), "{whole}");
         }
         assert!(check(&format!("{0}{0}", div(""))).is_err());

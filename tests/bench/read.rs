@@ -5,6 +5,12 @@
 //! unpacked npm package hl7.fhir.r4.examples 4.0.1. serde_json has its
 //! preserve_order feature here, as the product needs it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a benchmark fails by panicking and talks to a terminal"
+)]
+
 use std::{fs, hint::black_box, path::PathBuf};
 
 use criterion::{Criterion, Throughput};
@@ -51,10 +57,22 @@ fn documents(folder: &PathBuf) -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .filter(|path| path.file_name().is_some_and(|name| name != "package.json" && name != "ig-r4.json"))
-        .filter(|path| path.metadata().is_ok_and(|metadata| metadata.len() <= MAX_FILE))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name != "package.json" && name != "ig-r4.json")
+        })
+        .filter(|path| {
+            path.metadata()
+                .is_ok_and(|metadata| metadata.len() <= MAX_FILE)
+        })
         .collect();
     paths.sort();
-    paths.iter().map(|path| fs::read(path).expect("a file")).collect()
+    paths
+        .iter()
+        .map(|path| fs::read(path).expect("a file"))
+        .collect()
 }

@@ -29,15 +29,27 @@ fn official_examples_are_valid_but_for_the_pinned_exceptions() {
     let mut exceptions = pinned_exceptions();
     let mut failures = Vec::new();
     for path in paths {
-        let name = path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name").to_owned();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a UTF-8 name")
+            .to_owned();
         let expected = exceptions.remove(&name).unwrap_or_default();
         let found = round_trip(&fs::read(&path).expect("a file"));
         if found != Ok(expected.clone()) {
             failures.push(format!("{name}: expected {expected:?}, found {found:?}"));
         }
     }
-    assert!(failures.is_empty(), "{} files:\n{}", failures.len(), failures.join("\n"));
-    assert!(exceptions.is_empty(), "pinned and not in the package: {exceptions:?}");
+    assert!(
+        failures.is_empty(),
+        "{} files:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert!(
+        exceptions.is_empty(),
+        "pinned and not in the package: {exceptions:?}"
+    );
 }
 
 #[test]
@@ -50,9 +62,16 @@ fn our_fixtures_are_valid_and_survive_reading_and_writing() {
     for path in &paths {
         let bytes = fs::read(path).expect("a file");
         assert_eq!(round_trip(&bytes), Ok(Vec::new()), "{}", path.display());
-        types.extend(Resource::from_slice(&bytes).value.map(|resource| resource.resource_type()));
+        types.extend(
+            Resource::from_slice(&bytes)
+                .value
+                .map(|resource| resource.resource_type()),
+        );
     }
-    let missing: Vec<_> = Resource::TYPES.iter().filter(|name| !types.contains(*name)).collect();
+    let missing: Vec<_> = Resource::TYPES
+        .iter()
+        .filter(|name| !types.contains(*name))
+        .collect();
     assert!(missing.is_empty(), "no fixture of {missing:?}");
 }
 
@@ -83,22 +102,37 @@ fn same(left: &[u8], right: &[u8]) -> Result<(), String> {
         return Err("the JSON differs".to_owned());
     }
     let mut numbers = [Vec::new(), Vec::new()];
-    collect_numbers(serde_json::from_slice(left).map_err(|error| error.to_string())?, &mut numbers[0]);
-    collect_numbers(serde_json::from_slice(right).map_err(|error| error.to_string())?, &mut numbers[1]);
+    collect_numbers(
+        serde_json::from_slice(left).map_err(|error| error.to_string())?,
+        &mut numbers[0],
+    );
+    collect_numbers(
+        serde_json::from_slice(right).map_err(|error| error.to_string())?,
+        &mut numbers[1],
+    );
     numbers.iter_mut().for_each(|list| list.sort());
-    if numbers[0] == numbers[1] { Ok(()) } else { Err("the text of a number differs".to_owned()) }
+    if numbers[0] == numbers[1] {
+        Ok(())
+    } else {
+        Err("the text of a number differs".to_owned())
+    }
 }
 
 fn collect_numbers(raw: &RawValue, numbers: &mut Vec<String>) {
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'{') => {
-            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).expect("an object");
-            fields.values().for_each(|value| collect_numbers(value, numbers));
+            let fields: BTreeMap<String, &RawValue> =
+                serde_json::from_str(text).expect("an object");
+            fields
+                .values()
+                .for_each(|value| collect_numbers(value, numbers));
         }
         Some(b'[') => {
             let values: Vec<&RawValue> = serde_json::from_str(text).expect("an array");
-            values.iter().for_each(|value| collect_numbers(value, numbers));
+            values
+                .iter()
+                .for_each(|value| collect_numbers(value, numbers));
         }
         Some(b'-' | b'0'..=b'9') => numbers.push(text.to_owned()),
         _ => {}
@@ -109,9 +143,15 @@ fn json_files(folder: &Path, limit: u64) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .filter(|path| !NO_RESOURCES.iter().any(|name| path.ends_with(name)))
-        .filter(|path| path.metadata().is_ok_and(|metadata| metadata.len() <= limit))
+        .filter(|path| {
+            path.metadata()
+                .is_ok_and(|metadata| metadata.len() <= limit)
+        })
         .collect();
     paths.sort();
     paths
@@ -125,10 +165,17 @@ fn pinned_exceptions() -> BTreeMap<String, Vec<String>> {
     files
         .iter()
         .map(|file| {
-            assert!(file["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "a reason: {file}");
+            assert!(
+                file["reason"]
+                    .as_str()
+                    .is_some_and(|reason| !reason.is_empty()),
+                "a reason: {file}"
+            );
             let issues = file["issues"].as_array().expect("issues");
             let text = |value: &Value| value.as_str().expect("a string").to_owned();
-            let issues = issues.iter().map(|issue| format!("{} {}", text(&issue["code"]), text(&issue["expression"])));
+            let issues = issues
+                .iter()
+                .map(|issue| format!("{} {}", text(&issue["code"]), text(&issue["expression"])));
             (text(&file["file"]), issues.collect())
         })
         .collect()

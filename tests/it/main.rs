@@ -1,4 +1,4 @@
-//! Integration tests: one crate, one module for each area.
+//! Integration tests: one crate, one module an area.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,12 +6,18 @@
     reason = "a test fails by panicking"
 )]
 
-/// FHIR over HTTP.
+/// The binary: exit codes, output, subcommands.
+mod cli;
+/// `validate`.
+mod cli_validate;
+/// The FHIR client against a server on loopback.
 mod client;
-/// What servers answer instead of a resource.
+/// Bodies that a FHIR server may answer.
 mod client_body;
-/// Hostile input to the client.
+/// Hostile ids, types and operations.
 mod client_hostile;
+/// Flags and environment.
+mod config;
 /// The official examples and other real data, read and written back.
 mod corpus;
 /// Resources in memory that answer like a FHIR server.
@@ -24,7 +30,21 @@ mod fixture_store_load;
 mod fixture_store_search;
 /// Writes to the store.
 mod fixture_store_write;
+/// Streamable HTTP.
+mod http;
 /// Documents that each break one rule.
 mod invalid;
-/// What several areas stand on.
+/// The typed model: its use, and its laws under random input.
+mod model;
+/// The generated JSON Schemas.
+mod schemas;
+/// HTTP with server-sent events.
+mod sse;
+/// Standard input and output.
+mod stdio;
+/// Parts that several tests stand on.
 mod support;
+/// What models see of the tools.
+mod tool_schemas;
+/// The tools, from client to FHIR server.
+mod tools;

@@ -1,8 +1,8 @@
 //! Enums of the closed required value sets.
 
 use super::{
-    HEADER,
     super::{ir::Model, naming},
+    HEADER,
     writer::{Writer, literals},
 };
 
@@ -23,15 +23,26 @@ pub(super) fn emit(model: &Model) -> Writer {
             }
         });
         let variants: Vec<&str> = set.codes.iter().map(|code| code.variant.as_str()).collect();
-        writer.line(&format!("code_enum! {{ {} = {constant} {{ {} }} }}", set.rust, variants.join(" ")));
+        writer.line(&format!(
+            "code_enum! {{ {} = {constant} {{ {} }} }}",
+            set.rust,
+            variants.join(" ")
+        ));
         let mut sorted: Vec<usize> = (0..set.codes.len()).collect();
         sorted.sort_by_key(|&index| set.codes.get(index).map(|code| code.code.as_str()));
         let sorted: Vec<String> = sorted.iter().map(usize::to_string).collect();
-        writer.block(&format!("pub(in super::super) static {constant}: CodeTable = CodeTable {{"), "};", |writer| {
-            writer.line(&format!("value_set: {:?},", set.url));
-            writer.line(&format!("codes: {},", literals(set.codes.iter().map(|code| &code.code))));
-            writer.line(&format!("sorted: &[{}],", sorted.join(", ")));
-        });
+        writer.block(
+            &format!("pub(in super::super) static {constant}: CodeTable = CodeTable {{"),
+            "};",
+            |writer| {
+                writer.line(&format!("value_set: {:?},", set.url));
+                writer.line(&format!(
+                    "codes: {},",
+                    literals(set.codes.iter().map(|code| &code.code))
+                ));
+                writer.line(&format!("sorted: &[{}],", sorted.join(", ")));
+            },
+        );
     }
     writer
 }

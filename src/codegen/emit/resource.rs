@@ -1,8 +1,8 @@
 //! The `Resource` enum and the lookup of definitions by name.
 
 use super::{
-    HEADER,
     super::{ir::Model, naming},
+    HEADER,
     writer::Writer,
 };
 
@@ -14,7 +14,10 @@ pub(super) fn emit(model: &Model) -> Writer {
     writer.line(&format!("resources! {{ {} }}", model.resources.join(" ")));
     writer.line("");
     writer.line("/// All definitions, sorted by name.");
-    let head = format!("pub(in super::super) static DEFINITIONS: [&TypeDef; {}] = [", model.types.len());
+    let head = format!(
+        "pub(in super::super) static DEFINITIONS: [&TypeDef; {}] = [",
+        model.types.len()
+    );
     writer.block(&head, "];", |writer| {
         for path in model.types.keys() {
             writer.line(&format!("&{},", naming::constant_name(path)));

@@ -38,12 +38,14 @@ pub(super) fn emit(model: &Model) -> Result<String, Error> {
     for (path, r#type) in &model.types {
         definitions.insert(path.clone(), type_schema(r#type, model));
     }
-    serde_json::to_string(&definitions).map_err(|error| Error::new("schemas.json", error.to_string()))
+    serde_json::to_string(&definitions)
+        .map_err(|error| Error::new("schemas.json", error.to_string()))
 }
 
 fn primitive_schema(code: &str) -> Result<Value, Error> {
     let string = |pattern: String| json!({ "type": "string", "pattern": pattern });
-    let integer = |minimum: i64| json!({ "type": "integer", "minimum": minimum, "maximum": i32::MAX });
+    let integer =
+        |minimum: i64| json!({ "type": "integer", "minimum": minimum, "maximum": i32::MAX });
     Ok(match code {
         "boolean" => json!({ "type": "boolean" }),
         "decimal" => json!({ "type": "number" }),
@@ -56,7 +58,9 @@ fn primitive_schema(code: &str) -> Result<Value, Error> {
         "code" => string("^[^ \\t\\r\\n]+([ \\t\\r\\n][^ \\t\\r\\n]+)*$".to_owned()),
         "id" => string("^[A-Za-z0-9\\-.]{1,64}$".to_owned()),
         "oid" => string("^urn:oid:[0-2](\\.(0|[1-9][0-9]*))+$".to_owned()),
-        "uuid" => string("^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$".to_owned()),
+        "uuid" => string(
+            "^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$".to_owned(),
+        ),
         "base64Binary" => string("^[ \\t\\r\\n]*([0-9a-zA-Z+/=][ \\t\\r\\n]*)+$".to_owned()),
         "date" => string(format!("^{YEAR}(-{MONTH}(-{DAY})?)?$")),
         "dateTime" => string(format!("^{YEAR}(-{MONTH}(-{DAY}(T{TIME}{ZONE})?)?)?$")),
@@ -78,21 +82,29 @@ fn type_schema(r#type: &TypeDef, model: &Model) -> Value {
         // Each alternative: the names of its property and of the _ sibling.
         let mut alternatives: Vec<Vec<String>> = Vec::new();
         for reference in &element.types {
-            let suffix = if element.choice { naming::capitalised(&reference.code) } else { String::new() };
+            let suffix = if element.choice {
+                naming::capitalised(&reference.code)
+            } else {
+                String::new()
+            };
             let name = format!("{}{suffix}", element.name);
             let primitive = matches!(reference.kind, TypeKind::Primitive | TypeKind::Code(_));
             let mut names = vec![name.clone()];
             properties.insert(name.clone(), property(element, reference, model));
             if primitive {
                 let sibling = format!("_{name}");
-                properties.insert(sibling.clone(), repeated(element, json!({ "$ref": "#/$defs/Element" }), true));
+                properties.insert(
+                    sibling.clone(),
+                    repeated(element, json!({ "$ref": "#/$defs/Element" }), true),
+                );
                 names.push(sibling);
             }
             alternatives.push(names);
         }
         presence(element, &alternatives, &mut required, &mut rules);
     }
-    let mut schema = json!({ "description": r#type.short, "type": "object", "properties": properties });
+    let mut schema =
+        json!({ "description": r#type.short, "type": "object", "properties": properties });
     if let Value::Object(schema) = &mut schema {
         if !required.is_empty() {
             schema.insert("required".to_owned(), Value::Array(required));
@@ -131,14 +143,26 @@ fn repeated(element: &Element, value: Value, nullable: bool) -> Value {
     if !element.cardinality.many {
         return value;
     }
-    let items = if nullable { json!({ "anyOf": [value, { "type": "null" }] }) } else { value };
+    let items = if nullable {
+        json!({ "anyOf": [value, { "type": "null" }] })
+    } else {
+        value
+    };
     json!({ "type": "array", "items": items, "minItems": 1 })
 }
 
 /// What of an element must and may be there.
-fn presence(element: &Element, alternatives: &[Vec<String>], required: &mut Vec<Value>, rules: &mut Vec<Value>) {
+fn presence(
+    element: &Element,
+    alternatives: &[Vec<String>],
+    required: &mut Vec<Value>,
+    rules: &mut Vec<Value>,
+) {
     let present = |names: &Vec<String>| {
-        let each: Vec<Value> = names.iter().map(|name| json!({ "required": [name] })).collect();
+        let each: Vec<Value> = names
+            .iter()
+            .map(|name| json!({ "required": [name] }))
+            .collect();
         match each.as_slice() {
             [only] => only.clone(),
             _ => json!({ "anyOf": each }),

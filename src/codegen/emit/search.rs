@@ -1,11 +1,11 @@
 //! The table of search parameters.
 
 use super::{
-    HEADER,
     super::{
         ir::{Model, Path, Step},
         naming,
     },
+    HEADER,
     writer::{Writer, literal, literals},
 };
 
@@ -14,14 +14,27 @@ pub(super) fn emit(model: &Model) -> Writer {
     writer.line(HEADER);
     writer.line("use super::super::search_prelude::*;");
     writer.line("/// All search parameters, sorted by code.");
-    let head =
-        format!("pub(crate) static SEARCH_PARAMETERS: [SearchParameter; {}] = [", model.search_parameters.len());
+    let head = format!(
+        "pub(crate) static SEARCH_PARAMETERS: [SearchParameter; {}] = [",
+        model.search_parameters.len()
+    );
     writer.block(&head, "];", |writer| {
         for parameter in &model.search_parameters {
             writer.block("SearchParameter {", "},", |writer| {
-                writer.line(&format!("code: {:?}, url: {:?},", parameter.code, parameter.url));
-                writer.line(&format!("kind: SearchParamType::{},", naming::capitalised(&parameter.kind)));
-                writer.line(&format!("description: {},", literal(&parameter.description)));
+                writer.line(&format!(
+                    "code: {:?}, url: {:?},",
+                    parameter.code, parameter.url
+                ));
+                writer.line(&format!(
+                    "kind: SearchParamType::{},",
+                    naming::capitalised(&parameter.kind)
+                ));
+                let texts: Vec<String> = parameter
+                    .descriptions
+                    .iter()
+                    .map(|(base, text)| format!("({base:?}, {})", literal(text)))
+                    .collect();
+                writer.line(&format!("descriptions: &[{}],", texts.join(", ")));
                 writer.line(&format!("base: {},", literals(&parameter.base)));
                 writer.line(&format!("target: {},", literals(&parameter.target)));
                 writer.line(&format!("paths: {},", paths(&parameter.paths)));
@@ -30,7 +43,10 @@ pub(super) fn emit(model: &Model) -> Writer {
                     .iter()
                     .map(|component| {
                         let paths = paths(&component.paths);
-                        format!("Component {{ definition: {:?}, paths: {paths} }}", component.definition)
+                        format!(
+                            "Component {{ definition: {:?}, paths: {paths} }}",
+                            component.definition
+                        )
                     })
                     .collect();
                 writer.line(&format!("components: &[{}],", components.join(", ")));
@@ -45,7 +61,11 @@ fn paths(paths: &[Path]) -> String {
         .iter()
         .map(|path| {
             let steps: Vec<String> = path.steps.iter().map(step).collect();
-            format!("Path {{ root: {:?}, steps: &[{}] }}", path.root, steps.join(", "))
+            format!(
+                "Path {{ root: {:?}, steps: &[{}] }}",
+                path.root,
+                steps.join(", ")
+            )
         })
         .collect();
     format!("&[{}]", list.join(", "))

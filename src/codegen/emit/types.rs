@@ -3,19 +3,33 @@
 use std::collections::BTreeSet;
 
 use super::{
-    HEADER,
     super::{
         Error,
         ir::{Binding, Element, Kind, Model, TypeDef, TypeKind, TypeRef},
         naming,
     },
-    primitive_type,
+    HEADER, primitive_type,
     writer::{Writer, literal, literals},
 };
 
 /// How many keys and elements the reader can keep track of.
 const MAX_KEYS: usize = 256;
 const MAX_ELEMENTS: usize = 128;
+
+/// The flags of an element as one number; `ElementDef::new` takes them apart.
+fn flags(element: &Element) -> u8 {
+    let flags = [
+        element.cardinality.min > 0,
+        element.cardinality.many,
+        element.choice,
+        element.is_modifier,
+        element.is_summary,
+    ];
+    flags
+        .iter()
+        .rev()
+        .fold(0, |bits, flag| bits << 1 | u8::from(*flag))
+}
 
 /// One JSON property: name, element, variant, whether it is primitive.
 struct Key {
@@ -31,7 +45,9 @@ pub(super) fn emit(model: &Model, paths: &[&str]) -> Result<Writer, Error> {
     writer.line(HEADER);
     writer.line("use super::super::generated_prelude::*;");
     for path in paths {
-        let Some(r#type) = model.types.get(*path) else { continue };
+        let Some(r#type) = model.types.get(*path) else {
+            continue;
+        };
         writer.line("");
         emit_struct(r#type, model, &mut writer)?;
         emit_object(r#type, &mut writer);
@@ -44,8 +60,12 @@ pub(super) fn emit(model: &Model, paths: &[&str]) -> Result<Writer, Error> {
 }
 
 fn emit_struct(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Result<(), Error> {
-    writer.doc(if r#type.short.is_empty() { &r#type.path } else { &r#type.short });
-    writer.line("#[derive(Clone, Default, PartialEq)]");
+    writer.doc(if r#type.short.is_empty() {
+        &r#type.path
+    } else {
+        &r#type.short
+    });
+    writer.line("#[derive(Clone, Default)]");
     let mut fields = Vec::new();
     for element in &r#type.elements {
         fields.push((element, field_type(element, model)?));
@@ -63,12 +83,25 @@ fn emit_struct(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Result<(
 /// them, the binding.
 fn field_doc(element: &Element) -> String {
     let max = if element.cardinality.many { "*" } else { "1" };
-    let mut doc = format!("{} ({}..{max})", element.short.trim_end_matches('.'), element.cardinality.min);
-    let targets: Vec<&str> = element.types.iter().flat_map(|r#type| &r#type.targets).map(String::as_str).collect();
+    let mut doc = format!(
+        "{} ({}..{max})",
+        element.short.trim_end_matches('.'),
+        element.cardinality.min
+    );
+    let targets: Vec<&str> = element
+        .types
+        .iter()
+        .flat_map(|r#type| &r#type.targets)
+        .map(String::as_str)
+        .collect();
     if !targets.is_empty() {
         doc += &format!("; to {}", targets.join(" | "));
     }
-    if let Some(Binding { strength, value_set }) = &element.binding {
+    if let Some(Binding {
+        strength,
+        value_set,
+    }) = &element.binding
+    {
         doc += &format!("; {strength} binding: <{value_set}>");
     }
     doc
@@ -79,7 +112,10 @@ fn field_type(element: &Element, model: &Model) -> Result<String, Error> {
         return Ok(format!("Option<{}>", element.choice_enum));
     }
     let [only] = element.types.as_slice() else {
-        return Err(Error::new(&element.name, "an element that is no choice has one type"));
+        return Err(Error::new(
+            &element.name,
+            "an element that is no choice has one type",
+        ));
     };
     let (value, primitive) = value_type(only, model)?;
     Ok(match (primitive, element.cardinality.many) {
@@ -93,7 +129,10 @@ fn field_type(element: &Element, model: &Model) -> Result<String, Error> {
 /// The Rust type of one value, and whether it is a primitive element.
 fn value_type(r#type: &TypeRef, model: &Model) -> Result<(String, bool), Error> {
     Ok(match &r#type.kind {
-        TypeKind::Primitive => (format!("Primitive<{}>", primitive_type(&r#type.code)?), true),
+        TypeKind::Primitive => (
+            format!("Primitive<{}>", primitive_type(&r#type.code)?),
+            true,
+        ),
         TypeKind::Code(value_set) => match model.code_sets.get(value_set) {
             Some(set) => (format!("Primitive<codes::{}>", set.rust), true),
             None => return Err(Error::new(value_set, "a closed value set without codes")),
@@ -107,9 +146,19 @@ fn value_type(r#type: &TypeRef, model: &Model) -> Result<(String, bool), Error> 
 }
 
 fn emit_object(r#type: &TypeDef, writer: &mut Writer) {
-    let fields: Vec<&str> = r#type.elements.iter().map(|element| element.field.as_str()).collect();
-    let Some((last, others)) = fields.split_last() else { return };
-    let others: Vec<String> = others.iter().enumerate().map(|(index, field)| format!("{index} {field}")).collect();
+    let fields: Vec<&str> = r#type
+        .elements
+        .iter()
+        .map(|element| element.field.as_str())
+        .collect();
+    let Some((last, others)) = fields.split_last() else {
+        return;
+    };
+    let others: Vec<String> = others
+        .iter()
+        .enumerate()
+        .map(|(index, field)| format!("{index} {field}"))
+        .collect();
     writer.line(&format!(
         "object! {{ {} = {} {{ {} ; {last} }} }}",
         r#type.rust,
@@ -122,7 +171,11 @@ fn keys(r#type: &TypeDef) -> Vec<Key> {
     let mut keys = Vec::new();
     for (index, element) in r#type.elements.iter().enumerate() {
         for (variant, reference) in element.types.iter().enumerate() {
-            let suffix = if element.choice { naming::capitalised(&reference.code) } else { String::new() };
+            let suffix = if element.choice {
+                naming::capitalised(&reference.code)
+            } else {
+                String::new()
+            };
             keys.push(Key {
                 name: format!("{}{suffix}", element.name),
                 element: index,
@@ -137,11 +190,18 @@ fn keys(r#type: &TypeDef) -> Vec<Key> {
 fn emit_definition(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Result<(), Error> {
     let keys = keys(r#type);
     if keys.len() > MAX_KEYS || r#type.elements.len() > MAX_ELEMENTS {
-        return Err(Error::new(&r#type.path, "more elements than the reader keeps track of"));
+        return Err(Error::new(
+            &r#type.path,
+            "more elements than the reader keeps track of",
+        ));
     }
     let mut sorted: Vec<usize> = (0..keys.len()).collect();
     sorted.sort_by_key(|&index| keys.get(index).map(|key| key.name.as_str()));
-    let required = r#type.elements.iter().enumerate().filter(|(_, element)| element.cardinality.min > 0);
+    let required = r#type
+        .elements
+        .iter()
+        .enumerate()
+        .filter(|(_, element)| element.cardinality.min > 0);
     let required: Vec<String> = required.map(|(index, _)| index.to_string()).collect();
     let sorted: Vec<String> = sorted.iter().map(usize::to_string).collect();
     let kind = match r#type.kind {
@@ -150,33 +210,35 @@ fn emit_definition(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Resu
         Kind::Backbone => "Backbone",
     };
     let shared = Shared::new(model);
-    let head = format!("pub(in super::super) static {}: TypeDef = TypeDef {{", naming::constant_name(&r#type.path));
+    let head = format!(
+        "pub(in super::super) static {}: TypeDef = TypeDef {{",
+        naming::constant_name(&r#type.path)
+    );
     writer.block(&head, "};", |writer| {
         writer.line(&format!("name: {},", literal(&r#type.path)));
         writer.line(&format!("kind: Kind::{kind},"));
         writer.line(&format!("short: {},", literal(&r#type.short)));
         writer.block("elements: &[", "],", |writer| {
             for (index, element) in r#type.elements.iter().enumerate() {
-                let first_key = keys.iter().position(|key| key.element == index).unwrap_or_default();
+                let first_key = keys
+                    .iter()
+                    .position(|key| key.element == index)
+                    .unwrap_or_default();
                 writer.line(&format!(
-                    "ElementDef {{ name: {}, short: {}, min: {}, many: {}, choice: {}, is_modifier: {}, is_summary: {}, \
-                     types: {}, binding: {}, first_key: {first_key} }},",
+                    "E::new({}, {}, {}, &{}, {}, {first_key}),",
                     literal(&element.name),
                     literal(&element.short),
-                    element.cardinality.min,
-                    element.cardinality.many,
-                    element.choice,
-                    element.is_modifier,
-                    element.is_summary,
+                    flags(element),
                     shared.types(&element.types),
                     shared.binding(element.binding.as_ref()),
                 ));
             }
         });
         writer.block("keys: &[", "],", |writer| {
-            for Key { name, element, variant, primitive } in &keys {
+            for key in &keys {
                 writer.line(&format!(
-                    "Key {{ name: {name:?}, element: {element}, variant: {variant}, primitive: {primitive} }},"
+                    "K::new({:?}, {}, {}, {}),",
+                    key.name, key.element, key.variant, key.primitive
                 ));
             }
         });
@@ -186,25 +248,48 @@ fn emit_definition(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Resu
     Ok(())
 }
 
-fn emit_choice(r#type: &TypeDef, element: &Element, model: &Model, writer: &mut Writer) -> Result<(), Error> {
+fn emit_choice(
+    r#type: &TypeDef,
+    element: &Element,
+    model: &Model,
+    writer: &mut Writer,
+) -> Result<(), Error> {
     let mut variants = Vec::new();
     for reference in &element.types {
         let (value, primitive) = value_type(reference, model)?;
-        let value = if primitive { value } else { format!("Box<{value}>") };
+        let value = if primitive {
+            value
+        } else {
+            format!("Box<{value}>")
+        };
         variants.push((naming::capitalised(&reference.code), value, &reference.code));
     }
     writer.line("");
-    writer.doc(&format!("`{}.{}[x]`: {}", r#type.path, element.name, element.short));
-    writer.line("#[derive(Clone, Debug, PartialEq)]");
-    writer.block(&format!("pub enum {} {{", element.choice_enum), "}", |writer| {
-        for (variant, value, code) in &variants {
-            writer.doc(code);
-            writer.line(&format!("{variant}({value}),"));
-        }
-    });
-    let list: Vec<String> =
-        variants.iter().enumerate().map(|(index, (variant, ..))| format!("{index} {variant}")).collect();
-    writer.line(&format!("choice! {{ {} {{ {} }} }}", element.choice_enum, list.join(" ")));
+    writer.doc(&format!(
+        "`{}.{}[x]`: {}",
+        r#type.path, element.name, element.short
+    ));
+    writer.line("#[derive(Clone)]");
+    writer.block(
+        &format!("pub enum {} {{", element.choice_enum),
+        "}",
+        |writer| {
+            for (variant, value, code) in &variants {
+                writer.doc(code);
+                writer.line(&format!("{variant}({value}),"));
+            }
+        },
+    );
+    let list: Vec<String> = variants
+        .iter()
+        .enumerate()
+        .map(|(index, (variant, ..))| format!("{index} {variant}"))
+        .collect();
+    writer.line(&format!(
+        "choice! {{ {} {{ {} }} }}",
+        element.choice_enum,
+        list.join(" ")
+    ));
     Ok(())
 }
 
@@ -218,14 +303,23 @@ struct Shared {
 impl Shared {
     fn new(model: &Model) -> Self {
         let elements = || model.types.values().flat_map(|r#type| &r#type.elements);
-        let types: BTreeSet<Vec<TypeRef>> = elements().map(|element| element.types.clone()).collect();
-        let bindings: BTreeSet<Binding> = elements().filter_map(|element| element.binding.clone()).collect();
-        Self { types: types.into_iter().collect(), bindings: bindings.into_iter().collect() }
+        let types: BTreeSet<Vec<TypeRef>> =
+            elements().map(|element| element.types.clone()).collect();
+        let bindings: BTreeSet<Binding> = elements()
+            .filter_map(|element| element.binding.clone())
+            .collect();
+        Self {
+            types: types.into_iter().collect(),
+            bindings: bindings.into_iter().collect(),
+        }
     }
 
     fn types(&self, types: &[TypeRef]) -> String {
-        let index = self.types.binary_search_by(|known| known.as_slice().cmp(types)).unwrap_or_default();
-        format!("&TYPES_{index}")
+        let index = self
+            .types
+            .binary_search_by(|known| known.as_slice().cmp(types))
+            .unwrap_or_default();
+        format!("TYPES_{index}")
     }
 
     fn binding(&self, binding: Option<&Binding>) -> String {
@@ -250,11 +344,16 @@ pub(super) fn emit_shared(model: &Model) -> Writer {
             .iter()
             .map(|reference| {
                 let definition = match reference.kind {
-                    TypeKind::Object => format!("Some(&{})", naming::constant_name(&reference.code)),
+                    TypeKind::Object => {
+                        format!("Some(&{})", naming::constant_name(&reference.code))
+                    }
                     _ => "None".to_owned(),
                 };
                 let targets = literals(&reference.targets);
-                format!("TypeRef {{ code: {:?}, targets: {targets}, definition: {definition} }}", reference.code)
+                format!(
+                    "TypeRef {{ code: {:?}, targets: {targets}, definition: {definition} }}",
+                    reference.code
+                )
             })
             .collect();
         let len = list.len();
@@ -265,7 +364,10 @@ pub(super) fn emit_shared(model: &Model) -> Writer {
     }
     for (index, binding) in shared.bindings.iter().enumerate() {
         let strength = naming::capitalised(&binding.strength);
-        let closed = model.code_sets.get(&binding.value_set).filter(|_| binding.strength == "required");
+        let closed = model
+            .code_sets
+            .get(&binding.value_set)
+            .filter(|_| binding.strength == "required");
         let codes = closed.map_or("&[]".to_owned(), |set| {
             format!("codes::{}.codes", naming::constant_name(&set.rust))
         });

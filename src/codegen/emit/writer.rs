@@ -34,7 +34,10 @@ impl Writer {
 
     /// A doc comment. Brackets and angles are escaped for rustdoc.
     pub(super) fn doc(&mut self, text: &str) {
-        let text = text.replace('[', "\\[").replace(']', "\\]").replace('<', "&lt;");
+        let text = text
+            .replace('[', "\\[")
+            .replace(']', "\\]")
+            .replace('<', "&lt;");
         self.line(format!("/// {text}").trim_end());
     }
 

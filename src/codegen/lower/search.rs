@@ -19,13 +19,23 @@ pub(super) fn parameter(parameter: &parse::SearchParameter) -> Result<SearchPara
     }
     let components = parameter.component.iter().map(|component| {
         let paths = alternatives(&component.expression).map(|text| path(text, false, subject));
-        Ok(Component { definition: component.definition.clone(), paths: paths.collect::<Result<_, Error>>()? })
+        Ok(Component {
+            definition: component.definition.clone(),
+            paths: paths.collect::<Result<_, Error>>()?,
+        })
     });
+    let mut descriptions = parameter.descriptions.clone();
+    if !parameter.description.is_empty() {
+        descriptions.insert(String::new(), parameter.description.clone());
+    }
+    for text in descriptions.values_mut() {
+        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
     Ok(SearchParameter {
         code: parameter.code.clone(),
         url: parameter.url.clone(),
         kind: parameter.kind.clone(),
-        description: parameter.description.split_whitespace().collect::<Vec<_>>().join(" "),
+        descriptions,
         base: parameter.base.clone(),
         target: parameter.target.clone(),
         paths,
@@ -34,7 +44,10 @@ pub(super) fn parameter(parameter: &parse::SearchParameter) -> Result<SearchPara
 }
 
 fn alternatives(expression: &str) -> impl Iterator<Item = &str> {
-    expression.split('|').map(str::trim).filter(|text| !text.is_empty())
+    expression
+        .split('|')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 /// One alternative; `rooted` when it starts with the name of a type.
@@ -43,14 +56,17 @@ fn path(text: &str, rooted: bool, subject: &str) -> Result<Path, Error> {
     let mut inner = text;
     // Parentheses around the whole, as in `(Observation.value as Quantity)`.
     while let Some(stripped) = inner.strip_prefix('(') {
-        let Some(close) = stripped.find(')') else { return Err(refuse("an open parenthesis")) };
+        let Some(close) = stripped.find(')') else {
+            return Err(refuse("an open parenthesis"));
+        };
         let (group, rest) = stripped.split_at(close);
         let rest = rest.get(1..).unwrap_or_default();
         if rest.is_empty() {
             inner = group;
         } else {
             let mut path = path(group, rooted, subject)?;
-            path.steps.extend(steps(rest.trim_start_matches('.'), &refuse)?);
+            path.steps
+                .extend(steps(rest.trim_start_matches('.'), &refuse)?);
             return Ok(path);
         }
     }
@@ -74,12 +90,19 @@ fn path(text: &str, rooted: bool, subject: &str) -> Result<Path, Error> {
     };
     let mut steps = steps(rest, &refuse)?;
     steps.extend(of_type.map(fhir_type));
-    Ok(Path { root: root.to_owned(), steps })
+    Ok(Path {
+        root: root.to_owned(),
+        steps,
+    })
 }
 
 /// The type of `as`: R4 writes `DateTime` once where it means `dateTime`.
 fn fhir_type(name: &str) -> Step {
-    Step::OfType(if name == "DateTime" { "dateTime".to_owned() } else { name.to_owned() })
+    Step::OfType(if name == "DateTime" {
+        "dateTime".to_owned()
+    } else {
+        name.to_owned()
+    })
 }
 
 fn steps(text: &str, refuse: &dyn Fn(&str) -> Error) -> Result<Vec<Step>, Error> {
@@ -97,7 +120,9 @@ fn steps(text: &str, refuse: &dyn Fn(&str) -> Error) -> Result<Vec<Step>, Error>
                 Some(inner) => inner.find(')').map(|close| close + "resolve()".len()),
                 None => arguments.find(')'),
             };
-            let Some(close) = close else { return Err(refuse("an open parenthesis")) };
+            let Some(close) = close else {
+                return Err(refuse("an open parenthesis"));
+            };
             let (argument, after) = arguments.split_at(close);
             steps.push(function(name, argument).ok_or_else(|| refuse(name))?);
             rest = after.get(1..).unwrap_or_default();
@@ -106,7 +131,9 @@ fn steps(text: &str, refuse: &dyn Fn(&str) -> Error) -> Result<Vec<Step>, Error>
             rest = after;
         }
         if let Some(index) = rest.strip_prefix('[') {
-            let Some((number, after)) = index.split_once(']') else { return Err(refuse("[")) };
+            let Some((number, after)) = index.split_once(']') else {
+                return Err(refuse("["));
+            };
             steps.push(Step::Index(number.parse().map_err(|_| refuse("["))?));
             rest = after;
         }
@@ -146,31 +173,55 @@ mod tests {
     #[test]
     fn compiles_the_forms_of_r4() {
         let child = |name: &str| Step::Child(name.to_owned());
-        assert_eq!(steps_of("Patient.name.given"), [child("name"), child("given")]);
-        assert_eq!(steps_of("(Observation.value as Quantity)"), [child("value"), Step::OfType("Quantity".into())]);
-        assert_eq!(steps_of("Condition.onset.as(Age)"), [child("onset"), Step::OfType("Age".into())]);
+        assert_eq!(
+            steps_of("Patient.name.given"),
+            [child("name"), child("given")]
+        );
+        assert_eq!(
+            steps_of("(Observation.value as Quantity)"),
+            [child("value"), Step::OfType("Quantity".into())]
+        );
+        assert_eq!(
+            steps_of("Condition.onset.as(Age)"),
+            [child("onset"), Step::OfType("Age".into())]
+        );
         assert_eq!(
             steps_of("Patient.telecom.where(system='email')"),
-            [child("telecom"), Step::WhereEquals("system".into(), "email".into())]
+            [
+                child("telecom"),
+                Step::WhereEquals("system".into(), "email".into())
+            ]
         );
         assert_eq!(
             steps_of("Condition.subject.where(resolve() is Patient)"),
             [child("subject"), Step::WhereResolves("Patient".into())]
         );
-        assert_eq!(steps_of("Bundle.entry[0].resource"), [child("entry"), Step::Index(0), child("resource")]);
+        assert_eq!(
+            steps_of("Bundle.entry[0].resource"),
+            [child("entry"), Step::Index(0), child("resource")]
+        );
         assert_eq!(
             steps_of("Patient.deceased.exists() and Patient.deceased != false"),
             [child("deceased"), Step::ExistsAndNotFalse]
         );
         assert_eq!(
             steps_of("(Goal.x as CodeableConcept).text"),
-            [child("x"), Step::OfType("CodeableConcept".into()), child("text")]
+            [
+                child("x"),
+                Step::OfType("CodeableConcept".into()),
+                child("text")
+            ]
         );
     }
 
     #[test]
     fn refuses_the_rest() {
-        for text in ["Patient.name.first()", "Patient.a + Patient.b", "Patient.a.where(b > 1)", "(Patient.a"] {
+        for text in [
+            "Patient.name.first()",
+            "Patient.a + Patient.b",
+            "Patient.a.where(b > 1)",
+            "(Patient.a",
+        ] {
             assert!(path(text, true, "test").is_err(), "{text}");
         }
     }

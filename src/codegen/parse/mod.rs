@@ -1,5 +1,7 @@
 //! The definition files, as far as the generator reads them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Error, Inputs};
@@ -99,8 +101,12 @@ pub struct SearchParameter {
     pub expression: Option<String>,
     #[serde(default)]
     pub target: Vec<String>,
+    /// What it finds, where that is the same for every base.
     #[serde(default)]
     pub description: String,
+    /// What it finds in each base.
+    #[serde(default)]
+    pub descriptions: BTreeMap<String, String>,
     #[serde(default)]
     pub component: Vec<Component>,
 }
@@ -133,8 +139,11 @@ pub fn definitions(inputs: &Inputs<'_>) -> Result<Definitions, Error> {
     Ok(Definitions {
         structures,
         value_sets: json::<ValueSets>("value-sets-required.json", inputs.value_sets)?.value_sets,
-        search_parameters: json::<SearchParameters>("search-parameters.json", inputs.search_parameters)?
-            .search_parameters,
+        search_parameters: json::<SearchParameters>(
+            "search-parameters.json",
+            inputs.search_parameters,
+        )?
+        .search_parameters,
     })
 }
 

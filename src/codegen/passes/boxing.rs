@@ -11,7 +11,9 @@ pub(super) fn run(model: &mut Model) {
     // In the order of the map, so that the same field is boxed at every build.
     for (path, r#type) in &mut model.types {
         for element in &mut r#type.elements {
-            let Some(target) = inline_target(element).map(str::to_owned) else { continue };
+            let Some(target) = inline_target(element).map(str::to_owned) else {
+                continue;
+            };
             if reaches(&edges, &target, path) {
                 element.boxed = true;
             } else {
@@ -24,7 +26,9 @@ pub(super) fn run(model: &mut Model) {
 /// The struct that the field holds in place.
 fn inline_target(element: &Element) -> Option<&str> {
     match element.types.as_slice() {
-        [only] if only.kind == TypeKind::Object && !element.cardinality.many && !element.choice => Some(&only.code),
+        [only] if only.kind == TypeKind::Object && !element.cardinality.many && !element.choice => {
+            Some(&only.code)
+        }
         _ => None,
     }
 }

@@ -15,11 +15,23 @@ pub(super) fn run(model: &mut Model) -> Result<(), Error> {
 /// structuredefinition-fhir-type; the specification says `id`
 /// (<https://hl7.org/fhir/R4/resource.html#id>).
 fn resource_ids_are_ids(model: &mut Model) -> Result<(), Error> {
-    for resource in model.types.values_mut().filter(|r#type| r#type.kind == Kind::Resource) {
-        let id = resource.elements.iter_mut().find(|element| element.name == "id");
+    for resource in model
+        .types
+        .values_mut()
+        .filter(|r#type| r#type.kind == Kind::Resource)
+    {
+        let id = resource
+            .elements
+            .iter_mut()
+            .find(|element| element.name == "id");
         match id.and_then(|id| id.types.first_mut()) {
             Some(r#type) if r#type.code == "string" => r#type.code = "id".to_owned(),
-            _ => return Err(Error::new(&resource.path, "its id is no string: the fixup for resource ids is outdated")),
+            _ => {
+                return Err(Error::new(
+                    &resource.path,
+                    "its id is no string: the fixup for resource ids is outdated",
+                ));
+            }
         }
     }
     Ok(())

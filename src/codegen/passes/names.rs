@@ -1,10 +1,6 @@
 //! Gives everything its Rust name and refuses collisions.
 
-use super::super::{
-    Error,
-    ir::Model,
-    naming,
-};
+use super::super::{Error, ir::Model, naming};
 
 /// Sets all names.
 pub(super) fn run(model: &mut Model) -> Result<(), Error> {
@@ -16,13 +12,22 @@ pub(super) fn run(model: &mut Model) -> Result<(), Error> {
             element.field = naming::field_name(&element.name);
             if element.choice {
                 element.choice_enum = naming::choice_name(&r#type.path, &element.name);
-                names.push((element.choice_enum.clone(), format!("{}.{}[x]", r#type.path, element.name)));
+                names.push((
+                    element.choice_enum.clone(),
+                    format!("{}.{}[x]", r#type.path, element.name),
+                ));
             }
         }
-        let fields = r#type.elements.iter().map(|element| (&element.field, element.name.as_str()));
+        let fields = r#type
+            .elements
+            .iter()
+            .map(|element| (&element.field, element.name.as_str()));
         naming::refuse_collisions(&r#type.path, fields)?;
     }
-    naming::refuse_collisions("types", names.iter().map(|(name, origin)| (name, origin.as_str())))?;
+    naming::refuse_collisions(
+        "types",
+        names.iter().map(|(name, origin)| (name, origin.as_str())),
+    )?;
     for set in model.code_sets.values_mut() {
         // The last part of the URL: the names of value sets are not unique.
         set.rust = naming::enum_name(set.url.rsplit('/').next().unwrap_or(&set.url));
@@ -32,6 +37,9 @@ pub(super) fn run(model: &mut Model) -> Result<(), Error> {
             code.variant = variant;
         }
     }
-    let sets = model.code_sets.values().map(|set| (&set.rust, set.url.as_str()));
+    let sets = model
+        .code_sets
+        .values()
+        .map(|set| (&set.rust, set.url.as_str()));
     naming::refuse_collisions("value sets", sets)
 }

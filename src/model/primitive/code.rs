@@ -19,20 +19,41 @@ pub struct CodeTable {
 
 impl CodeTable {
     fn find(&self, text: &str) -> Option<u16> {
-        let code = |index: &u16| self.codes.get(usize::from(*index)).copied().unwrap_or_default();
-        let found = self.sorted.binary_search_by(|index| code(index).cmp(text)).ok()?;
+        let code = |index: &u16| {
+            self.codes
+                .get(usize::from(*index))
+                .copied()
+                .unwrap_or_default()
+        };
+        let found = self
+            .sorted
+            .binary_search_by(|index| code(index).cmp(text))
+            .ok()?;
         self.sorted.get(found).copied()
     }
 
     fn defect(&self, text: &str) -> Defect {
         let name = self.value_set.rsplit('/').next().unwrap_or(self.value_set);
-        let other_case = self.codes.iter().find(|code| code.eq_ignore_ascii_case(text));
+        let other_case = self
+            .codes
+            .iter()
+            .find(|code| code.eq_ignore_ascii_case(text));
         let expected = match other_case {
             Some(code) => format!("the code {code} (codes of {name} are case-sensitive)"),
-            None if self.codes.len() <= 16 => format!("a code of {name}: {}", self.codes.join(" | ")),
-            None => format!("one of the {} codes of {}", self.codes.len(), self.value_set),
+            None if self.codes.len() <= 16 => {
+                format!("a code of {name}: {}", self.codes.join(" | "))
+            }
+            None => format!(
+                "one of the {} codes of {}",
+                self.codes.len(),
+                self.value_set
+            ),
         };
-        Defect { rule: Rule::RequiredBinding, expected: Cow::Owned(expected), found: None }
+        Defect {
+            rule: Rule::RequiredBinding,
+            expected: Cow::Owned(expected),
+            found: None,
+        }
     }
 }
 
@@ -48,7 +69,11 @@ pub trait CodeType: Copy + Send + Sync + 'static {
 
     /// The code.
     fn as_str(self) -> &'static str {
-        Self::TABLE.codes.get(self.index()).copied().unwrap_or_default()
+        Self::TABLE
+            .codes
+            .get(self.index())
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -57,7 +82,9 @@ impl<T: CodeType> PrimitiveType for T {
     const JSON: JsonType = JsonType::String;
 
     fn from_text(text: Cow<'_, str>) -> Result<Self, Defect> {
-        let found = T::TABLE.find(&text).and_then(|index| T::ALL.get(usize::from(index)));
+        let found = T::TABLE
+            .find(&text)
+            .and_then(|index| T::ALL.get(usize::from(index)));
         found.copied().ok_or_else(|| T::TABLE.defect(&text))
     }
 

@@ -40,13 +40,19 @@ impl<T> Primitive<T> {
 
 impl<T> Default for Primitive<T> {
     fn default() -> Self {
-        Self { value: None, element: None }
+        Self {
+            value: None,
+            element: None,
+        }
     }
 }
 
 impl<T> From<T> for Primitive<T> {
     fn from(value: T) -> Self {
-        Self { value: Some(value), element: None }
+        Self {
+            value: Some(value),
+            element: None,
+        }
     }
 }
 
@@ -99,7 +105,11 @@ pub struct Defect {
 
 impl Defect {
     pub(crate) fn format(expected: &'static str) -> Self {
-        Self { rule: Rule::PrimitiveFormat, expected: Cow::Borrowed(expected), found: None }
+        Self {
+            rule: Rule::PrimitiveFormat,
+            expected: Cow::Borrowed(expected),
+            found: None,
+        }
     }
 }
 

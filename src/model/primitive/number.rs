@@ -6,7 +6,11 @@ use super::{Defect, JsonType, PrimitiveType};
 use crate::model::Rule;
 
 /// Takes an integer text without fraction, exponent or surplus sign.
-fn integer(text: &str, range: std::ops::RangeInclusive<i64>, expected: &'static str) -> Result<i64, Defect> {
+fn integer(
+    text: &str,
+    range: std::ops::RangeInclusive<i64>,
+    expected: &'static str,
+) -> Result<i64, Defect> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || text == "-0" {
         return Err(Defect::format(expected));
@@ -14,7 +18,11 @@ fn integer(text: &str, range: std::ops::RangeInclusive<i64>, expected: &'static 
     text.parse()
         .ok()
         .filter(|number| range.contains(number))
-        .ok_or(Defect { rule: Rule::PrimitiveRange, expected: Cow::Borrowed(expected), found: None })
+        .ok_or(Defect {
+            rule: Rule::PrimitiveRange,
+            expected: Cow::Borrowed(expected),
+            found: None,
+        })
 }
 
 impl PrimitiveType for i32 {
@@ -89,7 +97,10 @@ impl FromStr for Decimal {
     fn from_str(text: &str) -> Result<Self, Defect> {
         // The grammar is that of JSON numbers.
         match serde_json::from_str::<&serde_json::value::RawValue>(text) {
-            Ok(_) if text.starts_with(|char: char| char == '-' || char.is_ascii_digit()) && !text.ends_with(' ') => {
+            Ok(_)
+                if text.starts_with(|char: char| char == '-' || char.is_ascii_digit())
+                    && !text.ends_with(' ') =>
+            {
                 Ok(Self(text.into()))
             }
             _ => Err(Defect::format("a decimal number")),

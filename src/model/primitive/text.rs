@@ -123,7 +123,11 @@ impl PrimitiveType for String {
 }
 
 fn check(valid: bool, expected: &'static str) -> Result<(), Defect> {
-    if valid { Ok(()) } else { Err(Defect::format(expected)) }
+    if valid {
+        Ok(())
+    } else {
+        Err(Defect::format(expected))
+    }
 }
 
 fn is_space(byte: u8) -> bool {
@@ -153,14 +157,20 @@ fn code(text: &str) -> bool {
 
 fn id(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
 fn oid(text: &str) -> bool {
-    let Some(arcs) = text.strip_prefix("urn:oid:") else { return false };
+    let Some(arcs) = text.strip_prefix("urn:oid:") else {
+        return false;
+    };
     let mut arcs = arcs.split('.');
     let arc = |arc: &str| {
-        !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
+        !arc.is_empty()
+            && arc.bytes().all(|byte| byte.is_ascii_digit())
+            && (arc == "0" || !arc.starts_with('0'))
     };
     let first = matches!(arcs.next(), Some("0" | "1" | "2"));
     let mut more = arcs.peekable();
@@ -168,7 +178,9 @@ fn oid(text: &str) -> bool {
 }
 
 fn uuid(text: &str) -> bool {
-    let Some(digits) = text.strip_prefix("urn:uuid:") else { return false };
+    let Some(digits) = text.strip_prefix("urn:uuid:") else {
+        return false;
+    };
     digits.len() == 36
         && digits.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',
@@ -198,18 +210,58 @@ mod tests {
     #[test]
     fn formats() {
         let table: &[(&str, fn(&str) -> bool, &[&str], &[&str])] = &[
-            ("id", id, &["a", "A-1.b", "0"], &["", "a_b", "a b", "ä", "a/b"]),
-            ("code", code, &["a", "a b", "a\tb", "x\u{a0}"], &[" a", "a ", "a  b", ""]),
-            ("uri", no_space, &["urn:x", "http://a/b?c|d", "ä"], &["a b", "a\n"]),
-            ("oid", oid, &["urn:oid:1.2.3", "urn:oid:2.16.0.1"], &["1.2.3", "urn:oid:3.1", "urn:oid:1", "urn:oid:1.02", "urn:oid:1."]),
+            (
+                "id",
+                id,
+                &["a", "A-1.b", "0"],
+                &["", "a_b", "a b", "ä", "a/b"],
+            ),
+            (
+                "code",
+                code,
+                &["a", "a b", "a\tb", "x\u{a0}"],
+                &[" a", "a ", "a  b", ""],
+            ),
+            (
+                "uri",
+                no_space,
+                &["urn:x", "http://a/b?c|d", "ä"],
+                &["a b", "a\n"],
+            ),
+            (
+                "oid",
+                oid,
+                &["urn:oid:1.2.3", "urn:oid:2.16.0.1"],
+                &[
+                    "1.2.3",
+                    "urn:oid:3.1",
+                    "urn:oid:1",
+                    "urn:oid:1.02",
+                    "urn:oid:1.",
+                ],
+            ),
             (
                 "uuid",
                 uuid,
                 &["urn:uuid:c757873d-ec9a-4326-a141-556f43239520"],
-                &["c757873d-ec9a-4326-a141-556f43239520", "urn:uuid:C757873D-ec9a-4326-a141-556f43239520", "urn:uuid:c757873dec9a4326a141556f43239520xxxx"],
+                &[
+                    "c757873d-ec9a-4326-a141-556f43239520",
+                    "urn:uuid:C757873D-ec9a-4326-a141-556f43239520",
+                    "urn:uuid:c757873dec9a4326a141556f43239520xxxx",
+                ],
             ),
-            ("base64", |text| base64(text.as_bytes()), &["QUJD", "QUI=", "QQ==", "QU JD\nQUJD"], &["QUJ", "Q===", "QU=D", "QUJD!", "===="]),
-            ("string", string, &["a\tb\r\n", "\u{a0}"], &["a\u{0}b", "\u{1f}"]),
+            (
+                "base64",
+                |text| base64(text.as_bytes()),
+                &["QUJD", "QUI=", "QQ==", "QU JD\nQUJD"],
+                &["QUJ", "Q===", "QU=D", "QUJD!", "===="],
+            ),
+            (
+                "string",
+                string,
+                &["a\tb\r\n", "\u{a0}"],
+                &["a\u{0}b", "\u{1f}"],
+            ),
         ];
         for (name, check, valid, invalid) in table {
             for text in *valid {

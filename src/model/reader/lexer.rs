@@ -110,7 +110,9 @@ impl<'a> Reader<'a> {
         let end = string_stop(self.bytes, start);
         if self.bytes.get(end) == Some(&b'"') {
             self.pos = end + 1;
-            return Some(Cow::Borrowed(self.source.get(start..end).unwrap_or_default()));
+            return Some(Cow::Borrowed(
+                self.source.get(start..end).unwrap_or_default(),
+            ));
         }
         self.escaped_string(start, end)
     }
@@ -238,7 +240,12 @@ impl<'a> Reader<'a> {
             } else {
                 "an incomplete one"
             };
-            self.fatal(Rule::JsonSyntax, start, "a JSON number".into(), found.into());
+            self.fatal(
+                Rule::JsonSyntax,
+                start,
+                "a JSON number".into(),
+                found.into(),
+            );
             return None;
         }
         self.pos = end;
@@ -314,7 +321,9 @@ impl<'a> Reader<'a> {
 
     fn skipped_key(&mut self, names: &mut [Vec<Cow<'a, str>>]) {
         let at = self.pos;
-        let (Some(key), Some(known)) = (self.key(), names.last_mut()) else { return };
+        let (Some(key), Some(known)) = (self.key(), names.last_mut()) else {
+            return;
+        };
         // Quadratic in the number of names, hence the bound: what is skipped
         // has an error already.
         if known.contains(&key) {
@@ -373,7 +382,10 @@ fn string_stop(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     // Eight bytes at a time: a byte of `hit` has its high bit set where the
     // text has a stop (exact up to the first one, which is all that is used).
-    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| chunk.try_into().ok()) {
+    while let Some(chunk) = bytes
+        .get(at..at + 8)
+        .and_then(|chunk| chunk.try_into().ok())
+    {
         let word = u64::from_le_bytes(chunk);
         let quote = word ^ (ONES * u64::from(b'"'));
         let backslash = word ^ (ONES * u64::from(b'\\'));
@@ -397,5 +409,7 @@ fn string_stop(bytes: &[u8], from: usize) -> usize {
 
 fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 4)?;
-    digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + char::from(digit).to_digit(16)?))
+    digits.iter().try_fold(0, |unit, &digit| {
+        Some(unit * 16 + char::from(digit).to_digit(16)?)
+    })
 }

@@ -13,12 +13,7 @@ mod report;
 
 pub use lexer::MAX_DEPTH;
 
-use super::{
-    Reading, Resource, Rule, Severity,
-    definition::Key,
-    issue::Issue,
-    object::Object,
-};
+use super::{Reading, Resource, Rule, Severity, definition::Key, issue::Issue, object::Object};
 
 /// How many issues of one document are kept.
 const MAX_ISSUES: usize = 10_000;
@@ -74,7 +69,10 @@ pub(crate) fn read_object<T: Object + Default>(bytes: &[u8]) -> Reading<T> {
     let mut value = None;
     if reader.starts_object() {
         let object = value.insert(T::default());
-        reader.path.push(Segment { name: object.definition().name, index: None });
+        reader.path.push(Segment {
+            name: object.definition().name,
+            index: None,
+        });
         reader.object(object);
         reader.path.pop();
     }
@@ -87,7 +85,10 @@ impl<'a> Reader<'a> {
             Ok(source) => (source, None),
             Err(error) => {
                 let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                (std::str::from_utf8(valid).unwrap_or_default(), Some(error.valid_up_to()))
+                (
+                    std::str::from_utf8(valid).unwrap_or_default(),
+                    Some(error.valid_up_to()),
+                )
             }
         };
         let mut reader = Self {
@@ -142,6 +143,9 @@ impl<'a> Reader<'a> {
             }
         }
         let value = if self.dead { None } else { value };
-        Reading { value, issues: self.into_issues() }
+        Reading {
+            value,
+            issues: self.into_issues(),
+        }
     }
 }

@@ -6,9 +6,9 @@ use super::{Object, PrimitiveArray, Reader, Segment};
 use crate::model::{
     Resource, Rule,
     definition::{Key, Kind, TypeDef},
+    near,
     primitive::{Defect, JsonType},
     reader::report::quoted,
-    spelling,
 };
 
 /// Which keys and elements of an object were seen. Sized for the type with the
@@ -23,7 +23,11 @@ struct Seen {
 impl Seen {
     /// Marks a key; whether it was new.
     fn mark(&mut self, key: usize, sibling: bool) -> bool {
-        let words = if sibling { &mut self.siblings } else { &mut self.values };
+        let words = if sibling {
+            &mut self.siblings
+        } else {
+            &mut self.values
+        };
         let bit = 1 << (key % 64);
         let new = words[key / 64 % 4] & bit == 0;
         words[key / 64 % 4] |= bit;
@@ -81,13 +85,30 @@ impl<'a> Reader<'a> {
             if seen.elements & (1 << element) == 0
                 && let Some(missing) = definition.elements.get(usize::from(element))
             {
-                let expected = format!("the element {} ({}..{})", missing.name, missing.min, missing.max());
-                self.report_child(missing.name, None, Rule::Required, offset, expected, "nothing".into());
+                let expected = format!(
+                    "the element {} ({}..{})",
+                    missing.name,
+                    missing.min,
+                    missing.max()
+                );
+                self.report_child(
+                    missing.name,
+                    None,
+                    Rule::Required,
+                    offset,
+                    expected,
+                    "nothing".into(),
+                );
             }
         }
         if definition.kind == Kind::Resource && !named {
             let expected = format!("\"resourceType\": \"{}\"", definition.name);
-            self.report(Rule::ResourceType, offset, expected, "no resourceType".into());
+            self.report(
+                Rule::ResourceType,
+                offset,
+                expected,
+                "no resourceType".into(),
+            );
         }
     }
 
@@ -102,23 +123,36 @@ impl<'a> Reader<'a> {
     ) {
         let (Some(key), Some(element)) = (
             definition.keys.get(index),
-            definition.keys.get(index).and_then(|key| definition.elements.get(usize::from(key.element))),
+            definition
+                .keys
+                .get(index)
+                .and_then(|key| definition.elements.get(usize::from(key.element))),
         ) else {
             return;
         };
-        self.path.push(Segment { name: element.name, index: None });
+        self.path.push(Segment {
+            name: element.name,
+            index: None,
+        });
         let other_value = seen.elements & (1 << key.element) != 0 && !seen.has(index);
         if !seen.mark(index, sibling) {
             self.duplicate_key(key.name, at);
             self.skip_value();
         } else if other_value && element.choice {
             let expected = format!("one value of {}[x]", element.name);
-            self.report(Rule::ChoiceMultiple, at, expected, format!("also {}", quoted(key.name)));
+            self.report(
+                Rule::ChoiceMultiple,
+                at,
+                expected,
+                format!("also {}", quoted(key.name)),
+            );
             self.skip_value();
         } else {
             seen.elements |= 1 << key.element;
             self.peek();
-            object.slot_mut(usize::from(key.element)).read(self, key, sibling);
+            object
+                .slot_mut(usize::from(key.element))
+                .read(self, key, sibling);
         }
         self.path.pop();
     }
@@ -133,7 +167,8 @@ impl<'a> Reader<'a> {
             return;
         }
         let found = self.describe(value);
-        let matches = self.peek() == b'"' && self.string().is_some_and(|name| name == definition.name);
+        let matches =
+            self.peek() == b'"' && self.string().is_some_and(|name| name == definition.name);
         if !matches {
             self.pos = if self.dead { self.pos } else { value };
             self.skip_value();
@@ -148,36 +183,54 @@ impl<'a> Reader<'a> {
             format!("no _ sibling on {bare}, which is not primitive")
         } else {
             let names = definition.keys.iter().map(|key| key.name);
-            match spelling::nearest(bare, names).first() {
+            match near::matches(bare, names).first() {
                 Some(near) => format!("an element of {} (near: {near})", definition.name),
                 None => format!("an element of {}", definition.name),
             }
         };
-        self.report(Rule::UnknownElement, at, expected, format!("the property {}", quoted(name)));
+        self.report(
+            Rule::UnknownElement,
+            at,
+            expected,
+            format!("the property {}", quoted(name)),
+        );
         self.skip_value();
     }
 
     pub(crate) fn duplicate_key(&mut self, name: &str, at: usize) {
         let found = format!("{} a second time", quoted(name));
-        self.report(Rule::JsonDuplicateKey, at, "each property once".into(), found);
+        self.report(
+            Rule::JsonDuplicateKey,
+            at,
+            "each property once".into(),
+            found,
+        );
     }
 
     /// One value that must be an object: reads it by `read`, or reports what
     /// else it is.
     pub(crate) fn one_object(&mut self, key: &'static Key, read: impl FnOnce(&mut Self)) {
-        if self.peek() == b'{' { read(self) } else { self.wrong_type(&format!("an object for {}", key.name)) }
+        if self.peek() == b'{' {
+            read(self)
+        } else {
+            self.wrong_type(&format!("an object for {}", key.name))
+        }
     }
 
     /// An array whose entries `read` takes one by one, each with its index in
     /// the path.
     pub(crate) fn array(&mut self, key: &'static Key, mut read: impl FnMut(&mut Self, usize)) {
         if self.peek() != b'[' {
-            let at = self.pos;
-            if at >= self.bytes.len() {
+            if !self.starts_value() {
                 return self.unexpected("a JSON value");
             }
+            let at = self.pos;
             let found = self.describe(at);
-            let rule = if found == "null" { Rule::Null } else { Rule::Repeating };
+            let rule = if found == "null" {
+                Rule::Null
+            } else {
+                Rule::Repeating
+            };
             self.report(rule, at, format!("an array for {}", key.name), found);
             return self.skip_value();
         }
@@ -201,7 +254,9 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        if !self.dead && let Some(segment) = self.path.last_mut() {
+        if !self.dead
+            && let Some(segment) = self.path.last_mut()
+        {
             segment.index = None;
         }
     }
@@ -226,7 +281,13 @@ impl<'a> Reader<'a> {
             read(reader, index, null);
         });
         if len > 0 {
-            self.arrays.push(PrimitiveArray { key, sibling, offset, len, nulls });
+            self.arrays.push(PrimitiveArray {
+                key,
+                sibling,
+                offset,
+                len,
+                nulls,
+            });
         }
     }
 
@@ -235,7 +296,10 @@ impl<'a> Reader<'a> {
     fn pair_arrays(&mut self, definition: &'static TypeDef, first: usize) {
         let arrays = self.arrays.split_off(first);
         for array in &arrays {
-            let name = definition.elements.get(usize::from(array.key.element)).map_or("", |element| element.name);
+            let name = definition
+                .elements
+                .get(usize::from(array.key.element))
+                .map_or("", |element| element.name);
             let other = arrays
                 .iter()
                 .find(|other| std::ptr::eq(other.key, array.key) && other.sibling != array.sibling);
@@ -245,14 +309,29 @@ impl<'a> Reader<'a> {
             {
                 let expected = format!("{} entries in _{name}, as in {name}", array.len);
                 let found = other.len.to_string();
-                self.report_child(name, None, Rule::SiblingLength, other.offset, expected, found);
+                self.report_child(
+                    name,
+                    None,
+                    Rule::SiblingLength,
+                    other.offset,
+                    expected,
+                    found,
+                );
             }
             for &null in &array.nulls {
-                let filled = other.is_some_and(|other| null < other.len && !other.nulls.contains(&null));
+                let filled =
+                    other.is_some_and(|other| null < other.len && !other.nulls.contains(&null));
                 // Where both are null the issue stands once, at the value.
                 if !filled && (other.is_none() || !array.sibling) {
                     let expected = "a value or an extension".into();
-                    self.report_child(name, Some(null), Rule::Null, array.offset, expected, "null".into());
+                    self.report_child(
+                        name,
+                        Some(null),
+                        Rule::Null,
+                        array.offset,
+                        expected,
+                        "null".into(),
+                    );
                 }
             }
         }
@@ -260,11 +339,10 @@ impl<'a> Reader<'a> {
 
     /// Reports a value that has the wrong JSON type and skips it.
     pub(crate) fn wrong_type(&mut self, expected: &str) {
-        self.peek();
-        let at = self.pos;
-        if at >= self.bytes.len() {
+        if !self.starts_value() {
             return self.unexpected("a JSON value");
         }
+        let at = self.pos;
         let found = self.describe(at);
         let rule = match self.bytes.get(at) {
             Some(b'[') => Rule::NotRepeating,
@@ -273,6 +351,14 @@ impl<'a> Reader<'a> {
         };
         self.report(rule, at, expected.to_owned(), found);
         self.skip_value();
+    }
+
+    /// Whether a JSON value starts here; anything else ends the document.
+    fn starts_value(&mut self) -> bool {
+        matches!(
+            self.peek(),
+            b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'
+        )
     }
 
     /// A scalar of the given JSON type as text (a string without its quotes),
@@ -292,7 +378,10 @@ impl<'a> Reader<'a> {
             (JsonType::Number, b'-' | b'0'..=b'9') => self.number().map(Cow::Borrowed),
             (JsonType::Boolean, b't' | b'f') => self.literal().map(Cow::Borrowed),
             _ => {
-                self.wrong_type(&format!("a JSON {} for the type {type_name}", json.as_str()));
+                self.wrong_type(&format!(
+                    "a JSON {} for the type {type_name}",
+                    json.as_str()
+                ));
                 None
             }
         }
@@ -322,7 +411,10 @@ impl<'a> Reader<'a> {
                     let object = slot.insert(resource).as_object_mut();
                     let root = self.path.is_empty();
                     if root {
-                        self.path.push(Segment { name: object.definition().name, index: None });
+                        self.path.push(Segment {
+                            name: object.definition().name,
+                            index: None,
+                        });
                     }
                     self.object(object);
                     // A document that has ended keeps its path for the report.
@@ -331,7 +423,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 None => {
-                    let near = spelling::nearest(&name, Resource::TYPES.iter().copied());
+                    let near = near::matches(&name, Resource::TYPES.iter().copied());
                     let expected = match near.first() {
                         Some(near) => format!("one of the 146 resource types of R4 (near: {near})"),
                         None => "one of the 146 resource types of R4".into(),
@@ -342,8 +434,15 @@ impl<'a> Reader<'a> {
                 }
             },
             None => {
-                self.report(Rule::ResourceType, at, "a resourceType".into(), "none".into());
+                // A syntax error inside is the end of the document, and alone
+                // says what is wrong.
                 self.skip_value();
+                self.report(
+                    Rule::ResourceType,
+                    at,
+                    "a resourceType".into(),
+                    "none".into(),
+                );
             }
         }
     }
@@ -369,7 +468,11 @@ impl<'a> Reader<'a> {
         loop {
             let name = ahead.key()?;
             if name == "resourceType" {
-                return if ahead.peek() == b'"' { ahead.string() } else { None };
+                return if ahead.peek() == b'"' {
+                    ahead.string()
+                } else {
+                    None
+                };
             }
             ahead.skip_value();
             if !ahead.another(b'}') {
@@ -385,7 +488,13 @@ impl<'a> Reader<'a> {
 #[inline]
 fn find_key(definition: &'static TypeDef, name: &str, expected: usize) -> Option<(usize, bool)> {
     let keys = definition.keys;
-    for (ahead, key) in keys.get(expected..).unwrap_or_default().iter().take(4).enumerate() {
+    for (ahead, key) in keys
+        .get(expected..)
+        .unwrap_or_default()
+        .iter()
+        .take(4)
+        .enumerate()
+    {
         if key.name == name {
             return Some((expected + ahead, false));
         }
@@ -393,7 +502,11 @@ fn find_key(definition: &'static TypeDef, name: &str, expected: usize) -> Option
     let search = |name: &str| {
         let sorted = definition.sorted_keys;
         sorted
-            .binary_search_by(|&key| keys.get(usize::from(key)).map_or("", |key| key.name).cmp(name))
+            .binary_search_by(|&key| {
+                keys.get(usize::from(key))
+                    .map_or("", |key| key.name)
+                    .cmp(name)
+            })
             .ok()
             .and_then(|found| sorted.get(found))
             .map(|&key| usize::from(key))

@@ -26,7 +26,10 @@ impl Reader<'_> {
         expected: String,
         found: String,
     ) {
-        self.path.push(super::Segment { name: child, index: index.map(|index| index as u32) });
+        self.path.push(super::Segment {
+            name: child,
+            index: index.map(|index| index as u32),
+        });
         self.report(rule, offset, expected, found);
         self.path.pop();
     }
@@ -80,18 +83,26 @@ impl Reader<'_> {
             Some(b'"') => {
                 let inner = rest.get(1..).unwrap_or_default();
                 let end = inner.find('"').unwrap_or(inner.len());
-                format!("the string {}", quoted(inner.get(..end).unwrap_or_default()))
+                format!(
+                    "the string {}",
+                    quoted(inner.get(..end).unwrap_or_default())
+                )
             }
             Some(b'n') => "null".into(),
             Some(b't' | b'f') => {
-                let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+                let end = rest
+                    .find(|c: char| !c.is_ascii_alphabetic())
+                    .unwrap_or(rest.len());
                 format!("the boolean {}", rest.get(..end).unwrap_or_default())
             }
             Some(_) => {
                 let end = rest
                     .find(|c: char| c == ',' || c == '}' || c == ']' || c.is_whitespace())
                     .unwrap_or(rest.len());
-                format!("the number {}", shortened(rest.get(..end).unwrap_or_default()))
+                format!(
+                    "the number {}",
+                    shortened(rest.get(..end).unwrap_or_default())
+                )
             }
             None => "the end of the document".into(),
         }
@@ -113,12 +124,17 @@ impl Reader<'_> {
         issues.sort_by_key(|issue| issue.offset);
         let (mut line, mut line_start, mut at) = (1, 0, 0);
         for issue in &mut issues {
-            for newline in memchr::memchr_iter(b'\n', self.bytes.get(at..issue.offset).unwrap_or_default()) {
+            for newline in
+                memchr::memchr_iter(b'\n', self.bytes.get(at..issue.offset).unwrap_or_default())
+            {
                 line += 1;
                 line_start = at + newline + 1;
             }
             at = at.max(issue.offset);
-            let before = self.source.get(line_start..issue.offset).unwrap_or_default();
+            let before = self
+                .source
+                .get(line_start..issue.offset)
+                .unwrap_or_default();
             issue.line = line;
             issue.column = before.chars().count() as u32 + 1;
         }

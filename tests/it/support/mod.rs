@@ -1,3 +1,5 @@
 //! Parts that several tests stand on.
 
+pub(crate) mod echo_server;
 pub(crate) mod fhir_server;
+pub(crate) mod program;

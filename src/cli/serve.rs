@@ -1,0 +1,216 @@
+//! Without a subcommand: the server.
+
+use std::{io, net::SocketAddr, path::Path, process::ExitCode};
+
+use rmcp::ServerHandler;
+use tokio::net::{TcpListener, lookup_host};
+
+use super::{USAGE, loaded};
+use crate::{
+    client::{self, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError},
+    config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
+    logging,
+    mcp::{self, FhirServer},
+    transport::{
+        http::{self, HttpOptions},
+        stdio::{self, StdioError},
+    },
+};
+
+/// Threads that work on requests. Little is computed per request, so more
+/// would only take memory.
+const WORKERS: usize = 2;
+
+/// Runs the server until its client leaves (stdio) or it is told to stop.
+#[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
+pub fn run(flags: &Flags) -> ExitCode {
+    let config = Environment::read(Path::new(".env"))
+        .map_err(Into::into)
+        .and_then(|environment| Config::new(flags, &environment));
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    logging::start(flags.log_level, flags.log_format);
+    for name in &config.without_effect {
+        tracing::warn!("{name} is set, and has no effect until authorization is there");
+    }
+    match start(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(&error));
+            match error {
+                ServeError::Client(_) | ServeError::Fixtures(_) | ServeError::NothingToServe => {
+                    ExitCode::from(USAGE)
+                }
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Why the server ended.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error("set FHIR_SERVER_BASE_URL and FHIR_SERVER_ACCESS_TOKEN to what can be used")]
+    Client(#[from] ClientError),
+    #[error("set --fixtures to files and folders with FHIR resources")]
+    Fixtures(#[from] LoadError),
+    #[error(
+        "set --fixtures to files and folders with FHIR resources: there is none in what it names (with --allow-writes that is no error)"
+    )]
+    NothingToServe,
+    #[error("the system gives no threads or no signals to work with")]
+    Runtime(#[source] io::Error),
+    #[error(
+        "set FHIR_MCP_HOST and FHIR_MCP_PORT to a loopback address and a free port; cannot listen on {host}, port {port}"
+    )]
+    Listen {
+        host: String,
+        port: u16,
+        #[source]
+        error: io::Error,
+    },
+    #[error("serving over HTTP failed")]
+    Http(#[source] io::Error),
+    #[error("serving over standard input and output failed")]
+    Stdio(#[from] StdioError),
+}
+
+fn start(config: &Config) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(ServeError::Runtime)?;
+    let result = runtime.block_on(async {
+        let options = mcp::Options {
+            allow_writes: config.allow_writes,
+            on_invalid: match config.on_invalid {
+                OnInvalid::Withhold => mcp::OnInvalid::Withhold,
+                OnInvalid::Flag => mcp::OnInvalid::Flag,
+            },
+        };
+        serve(config, FhirServer::new(source(config)?, options)).await
+    });
+    // Not waited for: a blocking read of standard input ends only with the
+    // input.
+    runtime.shutdown_background();
+    result
+}
+
+fn source(config: &Config) -> Result<Source, ServeError> {
+    match &config.data {
+        DataSource::Server {
+            base,
+            token,
+            timeout,
+        } => {
+            let options = client::HttpOptions {
+                token: token.clone(),
+                timeout: *timeout,
+                ..client::HttpOptions::new(base.clone())
+            };
+            Ok(Source::Http(HttpClient::new(options)?))
+        }
+        DataSource::Fixtures(paths) => {
+            let (store, report) = FixtureStore::load(paths)?;
+            loaded::log(&report);
+            if report.resources == 0 && !config.allow_writes {
+                return Err(ServeError::NothingToServe);
+            }
+            Ok(Source::Fixtures(store))
+        }
+    }
+}
+
+async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<(), ServeError> {
+    let shutdown = shutdown().map_err(ServeError::Runtime)?;
+    if config.transport == TransportKind::Stdio {
+        tracing::info!("serving on standard input and output");
+        stdio::run(handler, shutdown).await?;
+    } else {
+        let listener = listen(&config.listen)
+            .await
+            .map_err(|error| ServeError::Listen {
+                host: config.listen.host.clone(),
+                port: config.listen.port,
+                error,
+            })?;
+        let address = listener.local_addr().map_err(ServeError::Http)?;
+        let path = match config.transport {
+            TransportKind::Sse => "/sse",
+            _ => "/mcp",
+        };
+        tracing::info!("listening on http://{address}{path}");
+        let options = HttpOptions {
+            public_url: config.public_url.clone(),
+            legacy_sessions: config.legacy_sessions,
+        };
+        http::run(listener, handler, options, shutdown)
+            .await
+            .map_err(ServeError::Http)?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Listens on a loopback address of the host; on an IPv4 one if there is one,
+/// since that is what most clients try first for `localhost`.
+async fn listen(listen: &Listen) -> io::Result<TcpListener> {
+    let mut addresses: Vec<SocketAddr> = lookup_host((listen.host.as_str(), listen.port))
+        .await?
+        .filter(|address| address.ip().is_loopback())
+        .collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    if addresses.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "the name has no loopback address",
+        ));
+    }
+    TcpListener::bind(addresses.as_slice()).await
+}
+
+/// From here on SIGTERM and Ctrl-C do not end the process: the future completes
+/// instead.
+fn shutdown() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let signal = {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+    };
+    #[cfg(windows)]
+    let signal = {
+        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
+        async move {
+            ctrl_c.recv().await;
+        }
+    };
+    Ok(async {
+        signal.await;
+        tracing::info!("stopping");
+    })
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

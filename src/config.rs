@@ -1,0 +1,352 @@
+//! What the operator asked for: the flags, the environment and `.env`, checked
+//! before anything starts.
+
+use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::ValueEnum;
+use url::Url;
+
+use crate::client::Secret;
+
+mod dotenv;
+pub mod env;
+
+pub use env::{Environment, EnvironmentError};
+
+/// The flags of the server.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Flags {
+    /// How MCP clients connect
+    ///
+    /// stdio: the client starts this program and speaks over its standard input
+    /// and output. streamable-http and sse: the client connects to
+    /// http://FHIR_MCP_HOST:FHIR_MCP_PORT, to /mcp or (old clients) to /sse;
+    /// both paths are served in both cases.
+    #[arg(long, value_enum, ignore_case = true, default_value_t = TransportKind::StreamableHttp)]
+    pub transport: TransportKind,
+
+    /// Serve the FHIR resources of these files and folders, without any server
+    ///
+    /// JSON resources and Bundles, NDJSON, and either with gzip. Takes the
+    /// place of FHIR_SERVER_BASE_URL; what is written stays in memory.
+    #[arg(long, value_name = "PATH", num_args = 1.., action = clap::ArgAction::Append)]
+    pub fixtures: Vec<PathBuf>,
+
+    /// Offer the tools that change data: create, update, delete
+    #[arg(long)]
+    pub allow_writes: bool,
+
+    /// What happens to a resource from the FHIR server that breaks FHIR R4
+    ///
+    /// withhold: its issues take its place. flag: it is passed on with its
+    /// issues beside it.
+    #[arg(long, value_enum, ignore_case = true, default_value_t = OnInvalid::Withhold)]
+    pub on_invalid: OnInvalid,
+
+    /// Keep a session per client over HTTP
+    ///
+    /// Only clients older than the protocol version 2026-07-28 need it, and
+    /// only to be asked something by the server; answers then come as event
+    /// streams.
+    #[arg(long)]
+    pub legacy_sessions: bool,
+
+    /// How much to log, to standard error
+    #[arg(long, value_enum, ignore_case = true, default_value_t = LogLevel::Info)]
+    pub log_level: LogLevel,
+
+    /// Form of a log line
+    #[arg(long, value_enum, ignore_case = true, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// A transport of the Model Context Protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TransportKind {
+    /// Standard input and output.
+    Stdio,
+    /// HTTP with server-sent events, of the protocol version 2024-11-05.
+    Sse,
+    /// Streamable HTTP.
+    StreamableHttp,
+}
+
+/// What happens to a resource that breaks FHIR R4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnInvalid {
+    /// Its issues take its place.
+    Withhold,
+    /// It is passed on with its issues.
+    Flag,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Everything, parts of records among it.
+    #[value(name = "TRACE", hide = true)]
+    Trace,
+    /// Every interaction.
+    #[value(name = "DEBUG")]
+    Debug,
+    /// Start, stop and what is worth knowing.
+    #[value(name = "INFO")]
+    Info,
+    /// What went wrong and was mended.
+    #[value(name = "WARN", alias = "WARNING")]
+    Warn,
+    /// What went wrong.
+    #[value(name = "ERROR")]
+    Error,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything the server needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How MCP clients connect.
+    pub transport: TransportKind,
+    /// Where the HTTP transports listen.
+    pub listen: Listen,
+    /// URL under which clients reach the HTTP transports, if it is not the
+    /// address they listen on.
+    pub public_url: Option<Url>,
+    /// Whether HTTP clients get sessions.
+    pub legacy_sessions: bool,
+    /// Where clinical data comes from.
+    pub data: DataSource,
+    /// Whether there are tools that change data.
+    pub allow_writes: bool,
+    /// What happens to an invalid resource.
+    pub on_invalid: OnInvalid,
+    /// Variables that are set and have no effect yet.
+    pub without_effect: Vec<&'static str>,
+}
+
+/// A loopback address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// `localhost` or a loopback address, without brackets.
+    pub host: String,
+    /// Port; 0 stands for a free one.
+    pub port: u16,
+}
+
+/// Where clinical data comes from.
+#[derive(Clone, Debug)]
+pub enum DataSource {
+    /// A FHIR server.
+    Server {
+        /// Base URL, without a trailing slash in its path.
+        base: Url,
+        /// Bearer token.
+        token: Option<Secret>,
+        /// Time limit of a call.
+        timeout: Duration,
+    },
+    /// Files and folders.
+    Fixtures(Vec<PathBuf>),
+}
+
+impl Config {
+    /// Puts flags and environment together.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: one sentence that says what to set.
+    pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let disable_authorization = boolean(environment, env::SERVER_DISABLE_AUTHORIZATION)?;
+        let listen = Listen {
+            host: environment
+                .get(env::MCP_HOST)
+                .unwrap_or("localhost")
+                .trim_matches(['[', ']'])
+                .to_owned(),
+            port: port(environment)?,
+        };
+        if flags.transport != TransportKind::Stdio && !is_loopback(&listen.host) {
+            return Err(ConfigError::NotLoopback { host: listen.host });
+        }
+        Ok(Self {
+            transport: flags.transport,
+            listen,
+            public_url: web_url(environment, env::MCP_SERVER_URL)?,
+            legacy_sessions: flags.legacy_sessions,
+            data: data_source(flags, environment)?,
+            allow_writes: flags.allow_writes,
+            on_invalid: flags.on_invalid,
+            without_effect: without_effect(environment, disable_authorization),
+        })
+    }
+}
+
+/// Configuration that cannot work. Each message is one sentence that says what
+/// to set.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The environment could not be read.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// There is nothing to serve.
+    #[error(
+        "Set FHIR_SERVER_BASE_URL to the base URL of a FHIR R4 server, for instance https://fhir.example.org/r4, or pass --fixtures PATH to serve files."
+    )]
+    NoSource,
+    /// There are two things to serve.
+    #[error("Remove either FHIR_SERVER_BASE_URL or --fixtures: only one of them can be served.")]
+    TwoSources,
+    /// A URL that cannot be one.
+    #[error(
+        "Set {name} to an http or https URL without user name, query and fragment, for instance https://fhir.example.org/r4: {reason}."
+    )]
+    Url {
+        /// Name of the variable.
+        name: &'static str,
+        /// What is wrong with the value.
+        reason: String,
+    },
+    /// A port that cannot be one.
+    #[error("Set FHIR_MCP_PORT to a number from 0 to 65535: found `{found}`.")]
+    Port {
+        /// The value.
+        found: String,
+    },
+    /// A time limit that cannot be one.
+    #[error("Set FHIR_MCP_REQUEST_TIMEOUT to seconds, over 0 and at most 3600: found `{found}`.")]
+    Timeout {
+        /// The value.
+        found: String,
+    },
+    /// A switch that is neither on nor off.
+    #[error("Set {name} to true or false: found `{found}`.")]
+    Boolean {
+        /// Name of the variable.
+        name: &'static str,
+        /// The value.
+        found: String,
+    },
+    /// A token that no header can carry.
+    #[error(
+        "Set FHIR_SERVER_ACCESS_TOKEN to the token alone, in visible ASCII characters without blanks and without `Bearer`."
+    )]
+    Token,
+    /// An address that others can reach.
+    #[error(
+        "Set FHIR_MCP_HOST to localhost, 127.0.0.1 or ::1: there is no authorization of MCP clients yet, so everyone who reaches `{host}` could read every record."
+    )]
+    NotLoopback {
+        /// The value.
+        host: String,
+    },
+}
+
+fn data_source(flags: &Flags, environment: &Environment) -> Result<DataSource, ConfigError> {
+    let base = web_url(environment, env::SERVER_BASE_URL)?;
+    // Checked although fixtures need neither: a mistake shows when it is made.
+    let timeout = timeout(environment)?;
+    let token = token(environment)?;
+    match (base, flags.fixtures.is_empty()) {
+        (Some(base), true) => Ok(DataSource::Server {
+            base,
+            token,
+            timeout,
+        }),
+        (None, false) => Ok(DataSource::Fixtures(flags.fixtures.clone())),
+        (None, true) => Err(ConfigError::NoSource),
+        (Some(_), false) => Err(ConfigError::TwoSources),
+    }
+}
+
+fn web_url(environment: &Environment, name: &'static str) -> Result<Option<Url>, ConfigError> {
+    let Some(value) = environment.get(name) else {
+        return Ok(None);
+    };
+    let wrong = |reason: String| ConfigError::Url { name, reason };
+    let mut url = Url::parse(value).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong(format!("found the scheme `{}`", url.scheme())));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("found a user name or a password".to_owned()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("found a query or a fragment".to_owned()));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(Some(url))
+}
+
+fn port(environment: &Environment) -> Result<u16, ConfigError> {
+    environment.get(env::MCP_PORT).map_or(Ok(8000), |value| {
+        value.parse().map_err(|_| ConfigError::Port {
+            found: value.to_owned(),
+        })
+    })
+}
+
+fn timeout(environment: &Environment) -> Result<Duration, ConfigError> {
+    let Some(value) = environment.get(env::MCP_REQUEST_TIMEOUT) else {
+        return Ok(Duration::from_secs(30));
+    };
+    f64::from_str(value)
+        .ok()
+        .filter(|seconds| *seconds <= 3600.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|timeout| !timeout.is_zero())
+        .ok_or_else(|| ConfigError::Timeout {
+            found: value.to_owned(),
+        })
+}
+
+fn token(environment: &Environment) -> Result<Option<Secret>, ConfigError> {
+    match environment.get(env::SERVER_ACCESS_TOKEN) {
+        Some(value) if value.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(Some(Secret::new(value)))
+        }
+        Some(_) => Err(ConfigError::Token),
+        None => Ok(None),
+    }
+}
+
+fn boolean(environment: &Environment, name: &'static str) -> Result<Option<bool>, ConfigError> {
+    let Some(value) = environment.get(name) else {
+        return Ok(None);
+    };
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" | "t" | "y" => Ok(Some(true)),
+        "false" | "0" | "no" | "off" | "f" | "n" => Ok(Some(false)),
+        _ => Err(ConfigError::Boolean {
+            name,
+            found: value.to_owned(),
+        }),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || IpAddr::from_str(host).is_ok_and(|address| address.is_loopback())
+}
+
+fn without_effect(
+    environment: &Environment,
+    disable_authorization: Option<bool>,
+) -> Vec<&'static str> {
+    let mut names = vec![
+        env::SERVER_CLIENT_ID,
+        env::SERVER_CLIENT_SECRET,
+        env::SERVER_SCOPES,
+    ];
+    names.retain(|name| environment.get(name).is_some());
+    if disable_authorization == Some(false) {
+        names.push(env::SERVER_DISABLE_AUTHORIZATION);
+    }
+    names
+}

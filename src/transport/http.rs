@@ -1,0 +1,154 @@
+//! The HTTP transports on one listener:
+//! [streamable HTTP](https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http)
+//! at `/mcp`, HTTP with server-sent events at `/sse`, and `GET /healthz`.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use rmcp::{
+    ServerHandler,
+    transport::{
+        StreamableHttpServerConfig, StreamableHttpService,
+        streamable_http_server::session::local::LocalSessionManager,
+    },
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{
+    guard::{self, Access},
+    sse,
+};
+
+/// Size limit of a request body in bytes. A body that holds one message with
+/// one resource stays far below it.
+pub const MAX_REQUEST_BODY: usize = 4 * 1024 * 1024;
+/// Requests that are worked on at once, over all clients. Beyond, 503 says to
+/// come back: memory stays bounded whatever is sent.
+pub const MAX_REQUESTS: usize = 256;
+/// Sessions of each of the two transports that know sessions.
+pub const MAX_SESSIONS: usize = 256;
+/// How long open requests may take to finish after shutdown began.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How the HTTP transports are to behave.
+#[derive(Clone, Debug, Default)]
+pub struct HttpOptions {
+    /// URL under which clients reach the server, if it is not the address of
+    /// the listener: its host and origin may come in, too.
+    pub public_url: Option<Url>,
+    /// Whether clients older than 2026-07-28 get sessions and event streams.
+    /// Otherwise every answer is one JSON body and nothing is kept between
+    /// requests.
+    pub legacy_sessions: bool,
+}
+
+/// Serves clients until `shutdown` completes; then open requests get five
+/// seconds to finish.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn run<H: ServerHandler + Clone>(
+    listener: TcpListener,
+    handler: H,
+    options: HttpOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let stop = CancellationToken::new();
+    let router = router(handler, listener.local_addr()?, &options, &stop);
+    let server =
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut server = pin!(server.into_future());
+    tokio::select! {
+        result = &mut server => return result,
+        () = shutdown => stop.cancel(),
+    }
+    tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(()))
+}
+
+/// All routes. `stop` ends what would otherwise stay open.
+fn router<H: ServerHandler + Clone>(
+    handler: H,
+    address: SocketAddr,
+    options: &HttpOptions,
+    stop: &CancellationToken,
+) -> Router {
+    let access = Access::new(address, options.public_url.as_ref());
+    let sessions = Arc::new(LocalSessionManager::default());
+    let mcp = StreamableHttpService::new(
+        {
+            let handler = handler.clone();
+            move || Ok(handler.clone())
+        },
+        sessions.clone(),
+        StreamableHttpServerConfig::default()
+            .with_allowed_hosts(access.hosts())
+            .with_allowed_origins(access.origins())
+            .enforce_origin_validation()
+            .with_legacy_session_mode(options.legacy_sessions)
+            .with_json_response(!options.legacy_sessions)
+            .with_max_request_body_bytes(MAX_REQUEST_BODY)
+            .with_cancellation_token(stop.clone()),
+    );
+    let mcp = Router::new()
+        .route_service("/mcp", mcp.clone())
+        .route_service("/mcp/", mcp)
+        .layer(middleware::from_fn_with_state(sessions, limit_sessions));
+    Router::new()
+        .merge(mcp)
+        .merge(sse::router(handler, stop))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(Semaphore::new(MAX_REQUESTS)),
+            limit_requests,
+        ))
+        .layer(middleware::from_fn_with_state(access, guard::guard))
+        // Not guarded: it tells nothing, and whoever probes a container calls
+        // it by an address that is not ours to know.
+        .route("/healthz", get(|| async { "ok\n" }))
+}
+
+/// Answers 503 to whoever would begin one session too many. Only clients
+/// without a session and without the header of newer protocol versions begin
+/// one.
+async fn limit_sessions(
+    State(sessions): State<Arc<LocalSessionManager>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let may_begin = request.method() == Method::POST
+        && !headers.contains_key("mcp-session-id")
+        && headers
+            .get("mcp-protocol-version")
+            .is_none_or(|version| version.as_bytes() < b"2026".as_slice());
+    if may_begin && sessions.sessions.read().await.len() >= MAX_SESSIONS {
+        return busy("Too many sessions are open.");
+    }
+    next.run(request).await
+}
+
+/// Answers 503 when too many requests are being worked on.
+async fn limit_requests(
+    State(permits): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match permits.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => busy("Too many requests are being worked on."),
+    }
+}
+
+/// 503, with the advice to come back soon.
+pub(super) fn busy(reason: &'static str) -> Response {
+    let retry_after = (header::RETRY_AFTER, HeaderValue::from_static("1"));
+    (StatusCode::SERVICE_UNAVAILABLE, [retry_after], reason).into_response()
+}

@@ -1,0 +1,10 @@
+//! How MCP clients reach a server: standard input and output, streamable HTTP,
+//! and HTTP with server-sent events.
+//!
+//! A transport knows nothing of tools: it serves any [`rmcp::ServerHandler`].
+
+pub mod guard;
+pub mod http;
+mod lifecycle;
+pub mod sse;
+pub mod stdio;

@@ -1,0 +1,121 @@
+//! Documents that each break one rule, in `fixtures/invalid/<rule>/`: what must
+//! be reported, in document order, and nothing else.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use fhir_mcp_server::model::{Resource, Rule};
+use serde::Deserialize;
+
+/// One expected issue; `count` of them in a row, whose indexes are `[*]`.
+#[derive(Deserialize)]
+struct Expected {
+    severity: String,
+    code: String,
+    expression: String,
+    #[serde(default = "once")]
+    count: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+#[test]
+fn each_document_gets_exactly_its_issues() {
+    let mut failures = Vec::new();
+    let mut rules = BTreeSet::new();
+    for (input, expected) in cases() {
+        let expected: Vec<Expected> =
+            serde_json::from_slice(&fs::read(&expected).expect("the issues"))
+                .expect("a list of issues");
+        rules.extend(expected.iter().map(|issue| issue.code.clone()));
+        let expected: Vec<String> = expected
+            .iter()
+            .flat_map(|issue| {
+                std::iter::repeat_n(
+                    format!("{} {} {}", issue.severity, issue.code, issue.expression),
+                    issue.count,
+                )
+            })
+            .collect();
+        let reading = Resource::from_slice(&fs::read(&input).expect("the document"));
+        let found: Vec<String> = reading
+            .issues
+            .iter()
+            .enumerate()
+            .map(|(index, issue)| {
+                let pattern = expected
+                    .get(index)
+                    .and_then(|expected| expected.rsplit(' ').next());
+                let expression = star(&issue.expression, pattern.unwrap_or_default());
+                format!("{} {} {expression}", issue.severity, issue.rule.code())
+            })
+            .collect();
+        if found != expected {
+            failures.push(format!(
+                "{}:\n  expected {expected:#?}\n  found {found:#?}",
+                input.display()
+            ));
+        }
+        for issue in &reading.issues {
+            assert!(issue.line > 0 && issue.column > 0, "{issue:?}");
+            assert!(
+                !issue.expected.is_empty() && !issue.found.is_empty(),
+                "{issue:?}"
+            );
+        }
+        assert!(!reading.is_valid());
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let without: Vec<_> = Rule::ALL
+        .iter()
+        .map(|rule| rule.code())
+        .filter(|code| !rules.contains(*code))
+        .collect();
+    assert!(without.is_empty(), "rules without a document: {without:?}");
+}
+
+/// The documents and their expected issues.
+fn cases() -> Vec<(PathBuf, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/invalid");
+    let mut cases = Vec::new();
+    for rule in fs::read_dir(root).expect("the folder") {
+        for file in fs::read_dir(rule.expect("an entry").path()).expect("a folder of a rule") {
+            let path = file.expect("an entry").path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .expect("a UTF-8 name");
+            if let Some(suffix) = name.strip_prefix("input") {
+                cases.push((path.clone(), path.with_file_name(format!("issues{suffix}"))));
+            }
+        }
+    }
+    assert!(!cases.is_empty());
+    cases.sort();
+    cases
+}
+
+/// The expression with any index where the pattern has `[*]`.
+fn star(expression: &str, pattern: &str) -> String {
+    let matches = pattern.split_once("[*]").is_some_and(|(before, after)| {
+        let index = expression
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after));
+        let digits = index
+            .and_then(|index| index.strip_prefix('['))
+            .and_then(|index| index.strip_suffix(']'));
+        digits.is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    });
+    if matches {
+        pattern.to_owned()
+    } else {
+        expression.to_owned()
+    }
+}
