@@ -49,7 +49,7 @@ impl Source {
     pub async fn capabilities(&self) -> Result<Arc<Capabilities>, ClientError> {
         match self {
             Self::Http(client) => client.capabilities().await,
-            Self::Fixtures(store) => store.capabilities(),
+            Self::Fixtures(store) => Ok(store.capabilities()),
         }
     }
 }

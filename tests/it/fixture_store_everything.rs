@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use fhir_mcp_server::{client::Source, model::Resource};
+use fhir_mcp_server::{
+    client::{Capabilities, Source},
+    model::Resource,
+};
 
 use crate::fixture_store::{body, entries, get, ids, interaction, patients, send};
 
@@ -147,6 +150,11 @@ async fn the_statement_names_what_can_be_searched() {
     let source = Source::Fixtures(store.clone());
     let capabilities = source.capabilities().await.expect("capabilities");
     assert_eq!(capabilities.resources.len(), Resource::TYPES.len());
+    let said = Capabilities::from_answer(&send(&store, interaction("metadata")).await);
+    assert_eq!(
+        format!("{capabilities:?}"),
+        format!("{:?}", said.expect("a statement"))
+    );
     let observation = capabilities.resource("Observation").expect("Observation");
     assert!(observation.supports("search-type") && observation.supports("create"));
     // Each parameter that it names is one that can be used.
@@ -183,6 +191,11 @@ async fn the_statement_names_what_can_be_searched() {
         patient
             .search_rev_include
             .contains(&"Observation:patient".to_owned())
+    );
+    assert!(
+        !patient
+            .search_rev_include
+            .contains(&"Provenance:target".to_owned())
     );
     assert_eq!(patient.operations[0].name, "everything");
 }
