@@ -207,9 +207,17 @@ fn base64(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    /// Name, check, valid texts, invalid texts.
+    type Row = (
+        &'static str,
+        fn(&str) -> bool,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+
     #[test]
     fn formats() {
-        let table: &[(&str, fn(&str) -> bool, &[&str], &[&str])] = &[
+        let table: &[Row] = &[
             (
                 "id",
                 id,
