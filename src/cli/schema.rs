@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::USAGE;
-use crate::model;
+use crate::model::{self, RESOURCE_TYPES, near};
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +24,13 @@ pub struct Arguments {
 #[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
 pub fn run(arguments: &Arguments) -> ExitCode {
     let Some(schema) = model::json_schema(&arguments.resource_type) else {
+        let near = near::matches(&arguments.resource_type, RESOURCE_TYPES.iter().copied());
+        let hint = match near.as_slice() {
+            [] => ".".to_owned(),
+            names => format!("; did you mean {}?", names.join(" or ")),
+        };
         eprintln!(
-            "error: `{}` is no type of FHIR R4; types are spelled as in https://hl7.org/fhir/R4/resourcelist.html",
+            "error: `{}` is no type of FHIR R4{hint} All types: https://hl7.org/fhir/R4/resourcelist.html",
             arguments.resource_type
         );
         return ExitCode::from(USAGE);

@@ -98,5 +98,6 @@ fn schema_prints_the_schema_of_a_type() {
     );
     let unknown = run(&["schema", "Pateint"], &[]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(stderr(&unknown).contains("Pateint"));
+    assert!(stderr(&unknown).contains("`Pateint`"));
+    assert!(stderr(&unknown).contains("did you mean Patient?"));
 }
