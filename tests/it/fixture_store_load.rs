@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::fixture_store::{body, get, ids, interaction, load, send};
 
 /// A folder with these files, loaded.
-fn loaded(files: &[(&str, &str)]) -> (FixtureStore, LoadReport) {
+pub(crate) fn loaded(files: &[(&str, &str)]) -> (FixtureStore, LoadReport) {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, text) in files {
         let path = folder.path().join(name);

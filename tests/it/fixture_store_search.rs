@@ -240,6 +240,7 @@ async fn what_is_not_understood_is_refused_and_named() {
         ("Observation?_has:Provenance=1", "_has"),
         ("Observation?subject:Patiend.name=x", "Patiend"),
         ("Observation?_include=Patiend:link", "Patiend"),
+        ("Observation?_includes=Observation:subject", "_includes"),
         ("Observation?_sort=nonsense", "nonsense"),
         ("Observation?_include=Observation", "Observation"),
         ("Observation?_include=Observation:code", "code"),

@@ -28,6 +28,8 @@ mod fixture_store_everything;
 mod fixture_store_load;
 /// Search in the store.
 mod fixture_store_search;
+/// Values of every kind that the store compares.
+mod fixture_store_values;
 /// Writes to the store.
 mod fixture_store_write;
 /// Streamable HTTP.
