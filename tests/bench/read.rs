@@ -42,6 +42,25 @@ fn main() {
             }
         });
     });
+    // The value of an unknown property is read as tokens and dropped.
+    let wrapped: Vec<Vec<u8>> = documents
+        .iter()
+        .map(|document| {
+            [
+                b"{\"resourceType\":\"Basic\",\"-\":",
+                document.as_slice(),
+                b"}",
+            ]
+            .concat()
+        })
+        .collect();
+    group.bench_function("tokens only", |bench| {
+        bench.iter(|| {
+            for document in &wrapped {
+                black_box(Resource::from_slice(document));
+            }
+        });
+    });
     group.bench_function("jiter, tokens only", |bench| {
         bench.iter(|| {
             for document in &documents {
