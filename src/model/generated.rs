@@ -20,7 +20,8 @@ mod search_prelude {
     };
 }
 
-/// The behaviour of a struct: reflection, `Debug`, JSON and serde.
+/// The behaviour of a struct: reflection, `Clone`, `Default`, `Debug`, equality
+/// and serde.
 macro_rules! object {
     ($name:ident = $definition:ident { $($index:literal $field:ident)* ; $last:ident }) => {
         impl $crate::model::object::Object for $name {
@@ -39,6 +40,28 @@ macro_rules! object {
                 match element {
                     $($index => &mut self.$field,)*
                     _ => &mut self.$last,
+                }
+            }
+        }
+
+        // Written out rather than derived: derived ones are inlined into each
+        // other, which takes several times as long to compile.
+        impl Clone for $name {
+            #[inline(never)]
+            fn clone(&self) -> Self {
+                Self {
+                    $($field: self.$field.clone(),)*
+                    $last: self.$last.clone(),
+                }
+            }
+        }
+
+        impl Default for $name {
+            #[inline(never)]
+            fn default() -> Self {
+                Self {
+                    $($field: Default::default(),)*
+                    $last: Default::default(),
                 }
             }
         }

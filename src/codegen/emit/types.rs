@@ -65,7 +65,6 @@ fn emit_struct(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Result<(
     } else {
         &r#type.short
     });
-    writer.line("#[derive(Clone, Default)]");
     let mut fields = Vec::new();
     for element in &r#type.elements {
         fields.push((element, field_type(element, model)?));
