@@ -44,10 +44,9 @@ macro_rules! object {
             }
         }
 
-        // Written out rather than derived: derived ones are inlined into each
-        // other, which takes several times as long to compile.
+        // `inline`, so that it is compiled only where it is used.
         impl Clone for $name {
-            #[inline(never)]
+            #[inline]
             fn clone(&self) -> Self {
                 Self {
                     $($field: self.$field.clone(),)*
@@ -56,6 +55,7 @@ macro_rules! object {
             }
         }
 
+        // Not inlined into each other: that would take long to compile.
         impl Default for $name {
             #[inline(never)]
             fn default() -> Self {
