@@ -63,7 +63,7 @@ fn read_value<T: PrimitiveType>(reader: &mut Reader<'_>) -> Option<T> {
 
 /// Reads the `_` sibling of a primitive.
 fn read_element(reader: &mut Reader<'_>, key: &'static Key, element: &mut Option<Box<Element>>) {
-    reader.one_object(key, |reader| {
+    reader.one_object(key, &mut |reader| {
         reader.object(element.get_or_insert_default().as_mut())
     });
 }
@@ -103,7 +103,7 @@ impl<T: PrimitiveType> Slot for Vec<Primitive<T>> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, sibling: bool) {
-        reader.primitive_array(key, sibling, |reader, index, null| {
+        reader.primitive_array(key, sibling, &mut |reader, index, null| {
             while Vec::len(self) <= index {
                 push(self);
             }
@@ -139,7 +139,9 @@ impl<T: Object + Default> Slot for Option<T> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.one_object(key, |reader| reader.object(self.get_or_insert_default()));
+        reader.one_object(key, &mut |reader| {
+            reader.object(self.get_or_insert_default())
+        });
     }
 }
 
@@ -170,8 +172,8 @@ impl<T: Object + Default> Slot for Vec<T> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.array(key, |reader, _| {
-            reader.one_object(key, |reader| reader.object(push::<T>(self)))
+        reader.array(key, &mut |reader, _| {
+            reader.one_object(key, &mut |reader| reader.object(push::<T>(self)))
         });
     }
 }
@@ -189,7 +191,7 @@ impl Slot for Option<Resource> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.one_object(key, |reader| reader.resource(self));
+        reader.one_object(key, &mut |reader| reader.resource(self));
     }
 }
 
@@ -203,8 +205,8 @@ impl Slot for Vec<Resource> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.array(key, |reader, _| {
-            reader.one_object(key, |reader| {
+        reader.array(key, &mut |reader, _| {
+            reader.one_object(key, &mut |reader| {
                 let mut resource = None;
                 reader.resource(&mut resource);
                 self.extend(resource);
@@ -259,7 +261,7 @@ impl<T: Object + Default> Slot for Box<T> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.one_object(key, |reader| reader.object(self.as_mut()));
+        reader.one_object(key, &mut |reader| reader.object(self.as_mut()));
     }
 }
 

@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
 
     /// One value that must be an object: reads it by `read`, or reports what
     /// else it is.
-    pub(crate) fn one_object(&mut self, key: &'static Key, read: impl FnOnce(&mut Self)) {
+    pub(crate) fn one_object(&mut self, key: &'static Key, read: &mut dyn FnMut(&mut Self)) {
         if self.peek() == b'{' {
             read(self)
         } else {
@@ -218,8 +218,9 @@ impl<'a> Reader<'a> {
     }
 
     /// An array whose entries `read` takes one by one, each with its index in
-    /// the path.
-    pub(crate) fn array(&mut self, key: &'static Key, mut read: impl FnMut(&mut Self, usize)) {
+    /// the path. One function for all types: a copy for each would be half a
+    /// megabyte of code.
+    pub(crate) fn array(&mut self, key: &'static Key, read: &mut dyn FnMut(&mut Self, usize)) {
         if self.peek() != b'[' {
             if !self.starts_value() {
                 return self.unexpected("a JSON value");
@@ -267,12 +268,12 @@ impl<'a> Reader<'a> {
         &mut self,
         key: &'static Key,
         sibling: bool,
-        mut read: impl FnMut(&mut Self, usize, bool),
+        read: &mut dyn FnMut(&mut Self, usize, bool),
     ) {
         let offset = self.pos;
         let mut nulls = Vec::new();
         let mut len = 0;
-        self.array(key, |reader, index| {
+        self.array(key, &mut |reader, index| {
             len = index + 1;
             let null = reader.peek() == b'n' && reader.literal().is_some();
             if null {
