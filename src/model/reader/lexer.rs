@@ -2,10 +2,10 @@
 //!
 //! Why not a library: the reader needs the byte offset of every token, the
 //! source text of numbers, lone surrogates and bad UTF-8 as issues with a path
-//! rather than as an end, and strings borrowed from the source. Measured over
-//! the official examples (`cargo bench --bench read`), walking all tokens this
-//! way takes less time than with the pull parser jiter, which gives none of
-//! these but the offset.
+//! rather than as an end, and strings borrowed from the source. The pull parser
+//! jiter gives the offset alone. Measured over the official examples
+//! (`cargo bench --bench read`), its pass over all tokens, which builds nothing,
+//! takes 45 ms where a whole read takes 242: the lexer is not where time goes.
 
 use std::borrow::Cow;
 
