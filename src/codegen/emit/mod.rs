@@ -46,6 +46,7 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
     for primitive in &model.primitives {
         primitive_type(primitive)?;
     }
+    let shared = types::Shared::new(model);
     let mut files = Vec::new();
     let mut root = Writer::new();
     root.line(HEADER);
@@ -64,7 +65,10 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
         );
         root.line(&format!("mod {module};"));
         root.line(&format!("pub use {module}::*;"));
-        files.push(file(&format!("{module}.rs"), types::emit(model, paths)?));
+        files.push(file(
+            &format!("{module}.rs"),
+            types::emit(model, &shared, paths)?,
+        ));
     }
     root.line("pub mod codes;");
     root.line("mod resource;");
@@ -74,7 +78,7 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
     files.push(file("codes.rs", codes::emit(model)));
     files.push(file("resource.rs", resource::emit(model)));
     files.push(file("search_parameters.rs", search::emit(model)));
-    files.push(file("shared.rs", types::emit_shared(model)));
+    files.push(file("shared.rs", types::emit_shared(model, &shared)));
     files.push(GeneratedFile {
         name: "schemas.json".to_owned(),
         text: schema::emit(model)?,

@@ -40,7 +40,7 @@ struct Key {
 }
 
 /// The file of a definition: its struct and those of its backbone elements.
-pub(super) fn emit(model: &Model, paths: &[&str]) -> Result<Writer, Error> {
+pub(super) fn emit(model: &Model, shared: &Shared, paths: &[&str]) -> Result<Writer, Error> {
     let mut writer = Writer::new();
     writer.line(HEADER);
     writer.line("use super::super::generated_prelude::*;");
@@ -51,7 +51,7 @@ pub(super) fn emit(model: &Model, paths: &[&str]) -> Result<Writer, Error> {
         writer.line("");
         emit_struct(r#type, model, &mut writer)?;
         emit_object(r#type, &mut writer);
-        emit_definition(r#type, model, &mut writer)?;
+        emit_definition(r#type, shared, &mut writer)?;
         for element in r#type.elements.iter().filter(|element| element.choice) {
             emit_choice(r#type, element, model, &mut writer)?;
         }
@@ -186,7 +186,7 @@ fn keys(r#type: &TypeDef) -> Vec<Key> {
     keys
 }
 
-fn emit_definition(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Result<(), Error> {
+fn emit_definition(r#type: &TypeDef, shared: &Shared, writer: &mut Writer) -> Result<(), Error> {
     let keys = keys(r#type);
     if keys.len() > MAX_KEYS || r#type.elements.len() > MAX_ELEMENTS {
         return Err(Error::new(
@@ -208,7 +208,6 @@ fn emit_definition(r#type: &TypeDef, model: &Model, writer: &mut Writer) -> Resu
         Kind::ComplexType => "ComplexType",
         Kind::Backbone => "Backbone",
     };
-    let shared = Shared::new(model);
     let head = format!(
         "pub(in super::super) static {}: TypeDef = TypeDef {{",
         naming::constant_name(&r#type.path)
@@ -294,13 +293,13 @@ fn emit_choice(
 
 /// Type lists and bindings stand many times in the tables; each distinct one is
 /// one static.
-struct Shared {
+pub(super) struct Shared {
     types: Vec<Vec<TypeRef>>,
     bindings: Vec<Binding>,
 }
 
 impl Shared {
-    fn new(model: &Model) -> Self {
+    pub(super) fn new(model: &Model) -> Self {
         let elements = || model.types.values().flat_map(|r#type| &r#type.elements);
         let types: BTreeSet<Vec<TypeRef>> =
             elements().map(|element| element.types.clone()).collect();
@@ -333,8 +332,7 @@ impl Shared {
 }
 
 /// The file of the shared statics.
-pub(super) fn emit_shared(model: &Model) -> Writer {
-    let shared = Shared::new(model);
+pub(super) fn emit_shared(model: &Model, shared: &Shared) -> Writer {
     let mut writer = Writer::new();
     writer.line(HEADER);
     writer.line("use super::super::generated_prelude::*;");
