@@ -4,8 +4,9 @@ Usage: process_cost.py PROGRAM FIXTURES
 
 CPU time from the start to the answer to tools/list, and resident memory when
 idle after it, over stdio; the median of eleven runs, each with the fixtures
-loaded and with a FHIR server configured. The bounds are for the CPU time with
-the fixtures and the memory with a FHIR server.
+loaded and with a FHIR server configured. The aims are for the CPU time with
+the fixtures and the memory with a FHIR server; they are printed beside what was
+measured and never fail: machines differ.
 """
 
 import json
@@ -16,8 +17,8 @@ import sys
 import time
 
 RUNS = 11
-MAX_CPU_MS = 20
-MAX_MEMORY_MB = 15
+AIM_CPU_MS = 20
+AIM_MEMORY_MB = 15
 
 
 def request(number, method, params):
@@ -79,11 +80,10 @@ def main():
     cpu_fixtures, memory_fixtures = median(program, ["--fixtures", fixtures], {})
     base = {"FHIR_SERVER_BASE_URL": "https://fhir.example.org/r4"}
     cpu_server, memory_server = median(program, [], base)
-    print(f"start to tools/list, fixtures loaded: {cpu_fixtures:.1f} ms of CPU (at most {MAX_CPU_MS})")
+    print(f"start to tools/list, fixtures loaded: {cpu_fixtures:.1f} ms of CPU (aim: at most {AIM_CPU_MS})")
     print(f"start to tools/list, FHIR server: {cpu_server:.1f} ms of CPU")
     print(f"idle, fixtures loaded: {memory_fixtures:.1f} MB resident")
-    print(f"idle, FHIR server: {memory_server:.1f} MB resident (at most {MAX_MEMORY_MB})")
-    sys.exit(cpu_fixtures > MAX_CPU_MS or memory_server > MAX_MEMORY_MB)
+    print(f"idle, FHIR server: {memory_server:.1f} MB resident (aim: at most {AIM_MEMORY_MB})")
 
 
 def median(program, flags, variables):
