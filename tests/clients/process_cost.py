@@ -5,8 +5,8 @@ Usage: process_cost.py PROGRAM FIXTURES
 CPU time from the start to the answer to tools/list, and resident memory when
 idle after it, over stdio; the median of eleven runs, each with the fixtures
 loaded and with a FHIR server configured. The aims are for the CPU time with
-the fixtures and the memory with a FHIR server; they are printed beside what was
-measured and never fail: machines differ.
+the fixtures and the memory with a FHIR server; the time is printed beside what was
+measured and never fails, since machines differ; the memory is a bound.
 """
 
 import json
@@ -18,7 +18,7 @@ import time
 
 RUNS = 11
 AIM_CPU_MS = 20
-AIM_MEMORY_MB = 15
+MAX_MEMORY_MB = 15
 
 
 def request(number, method, params):
@@ -83,7 +83,8 @@ def main():
     print(f"start to tools/list, fixtures loaded: {cpu_fixtures:.1f} ms of CPU (aim: at most {AIM_CPU_MS})")
     print(f"start to tools/list, FHIR server: {cpu_server:.1f} ms of CPU")
     print(f"idle, fixtures loaded: {memory_fixtures:.1f} MB resident")
-    print(f"idle, FHIR server: {memory_server:.1f} MB resident (aim: at most {AIM_MEMORY_MB})")
+    print(f"idle, FHIR server: {memory_server:.1f} MB resident (at most {MAX_MEMORY_MB})")
+    sys.exit(memory_server > MAX_MEMORY_MB)
 
 
 def median(program, flags, variables):

@@ -5,7 +5,8 @@
 //! rather than as an end, and strings borrowed from the source. The pull parser
 //! jiter gives the offset alone. Measured over the official examples
 //! (`cargo bench --bench read`), its pass over all tokens, which builds nothing,
-//! takes 45 ms where a whole read takes 242: the lexer is not where time goes.
+//! takes 45 ms where a whole read takes 242, so another lexer could win a fifth at
+//! the very most.
 
 use std::borrow::Cow;
 
