@@ -13,6 +13,7 @@
 //! # Map, in layers: each knows only those above it
 //!
 //! - [`model`]: the types, their reader and writer, issues and rules. No I/O.
+//! - [`validation`]: rules about the built value, checked while it is read.
 //! - [`client`]: FHIR interactions over HTTP, and the fixture store.
 //! - [`mcp`]: tools and resources.
 //! - [`transport`]: stdio, streamable HTTP, HTTP with server-sent events.
@@ -37,6 +38,7 @@ pub mod logging;
 pub mod mcp;
 pub mod model;
 pub mod transport;
+pub mod validation;
 
 #[cfg(test)]
 #[allow(

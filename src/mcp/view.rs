@@ -174,7 +174,7 @@ fn walk(value: &mut Json, definition: &'static TypeDef, path: &str, omissions: &
             single => std::slice::from_mut(single),
         };
         for child in children {
-            match target.definition {
+            match target.definition() {
                 Some(definition) => walk(child, definition, &path, omissions),
                 None if target.code == "Resource" => reduce(child, omissions),
                 None => {}

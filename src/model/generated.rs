@@ -3,30 +3,24 @@
 /// What the generated files are written against.
 mod generated_prelude {
     pub(super) use super::super::{
-        definition::{
-            BindingDef, BindingStrength, ElementDef as E, Key as K, Kind, TypeDef, TypeRef,
-        },
+        definition::{Definitions, TypeDef},
         primitive::*,
         slot::ChoiceType,
     };
-    pub(super) use super::fhir::{shared::*, *};
-}
-
-/// What the table of search parameters is written against: FHIR has a resource
-/// of the same name.
-mod search_prelude {
-    pub(super) use super::super::search::{
-        Component, Path, SearchParamType, SearchParameter, Step,
-    };
+    pub(super) use super::fhir::*;
 }
 
 /// The behaviour of a struct: reflection, `Clone`, `Default`, `Debug`, equality
 /// and serde.
 macro_rules! object {
-    ($name:ident = $definition:ident { $($index:literal $field:ident)* ; $last:ident }) => {
+    ($name:ident = $definition:literal { $($index:literal $field:ident)* ; $last:ident }) => {
         impl $crate::model::object::Object for $name {
             fn definition(&self) -> &'static TypeDef {
-                &$definition
+                DEFINITIONS.at($definition)
+            }
+
+            fn as_any(&self) -> &dyn std::any::Any {
+                self
             }
 
             fn slot(&self, element: usize) -> &dyn $crate::model::object::Slot {
@@ -161,12 +155,11 @@ pub(super) mod fhir {
     include!(concat!(env!("OUT_DIR"), "/fhir/mod.rs"));
 }
 
-/// All definitions, sorted by name.
-pub(super) fn definitions() -> &'static [&'static super::definition::TypeDef] {
+/// All definitions.
+pub(super) fn definitions() -> &'static super::definition::Definitions {
     &fhir::DEFINITIONS
 }
 
-/// All search parameters, sorted by code.
-pub(super) fn search_parameters() -> &'static [super::search::SearchParameter] {
-    &fhir::search_parameters::SEARCH_PARAMETERS
-}
+/// All search parameters, a line each, sorted by code.
+pub(super) const SEARCH_PARAMETERS: &str =
+    include_str!(concat!(env!("OUT_DIR"), "/fhir/search-parameters.txt"));

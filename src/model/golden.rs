@@ -2,18 +2,12 @@
 //! against the macros of the real model, and reads with it.
 
 mod generated_prelude {
-    pub(super) use super::fhir::{shared::*, *};
+    pub(super) use super::fhir::*;
     pub(super) use crate::model::{
-        definition::{
-            BindingDef, BindingStrength, ElementDef as E, Key as K, Kind, TypeDef, TypeRef,
-        },
+        definition::{Definitions, TypeDef},
         primitive::*,
         slot::ChoiceType,
     };
-}
-
-mod search_prelude {
-    pub(super) use crate::model::search::{Path, SearchParamType, SearchParameter, Step};
 }
 
 #[allow(

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::{
     Reading, Resource,
     object::{self, Object},
-    reader, writer,
+    reader::{self, Observer},
+    writer,
 };
 
 /// `Debug`, equality and serde of a struct.
@@ -89,7 +90,15 @@ impl Resource {
     /// (<https://hl7.org/fhir/R4/json.html>). The value is `None` when the
     /// document is no resource or not JSON.
     pub fn from_slice(bytes: &[u8]) -> Reading<Self> {
-        reader::read_resource(bytes)
+        reader::read_resource(bytes, None)
+    }
+
+    /// The same, and shows each object to an observer when it has been read.
+    pub fn from_slice_observed<'a>(
+        bytes: &'a [u8],
+        observer: &'a mut dyn Observer,
+    ) -> Reading<Self> {
+        reader::read_resource(bytes, Some(observer))
     }
 
     /// The type, for instance `Patient`.

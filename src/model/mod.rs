@@ -33,7 +33,7 @@ mod xhtml;
 pub use generated::fhir::*;
 pub use issue::{Invalid, Issue, IssueType, Reading, Severity};
 pub use object::Object;
-pub use rule::Rule;
+pub use rule::{Constraint, Rule};
 pub use schema::json_schema;
 pub use search::search_parameters;
 
@@ -45,9 +45,5 @@ pub const RESOURCE_TYPES: &[&str] = Resource::TYPES;
 /// The definition of a type by its FHIR name, or of a backbone element by its
 /// path.
 pub fn type_def(name: &str) -> Option<&'static TypeDef> {
-    let definitions = generated::definitions();
-    let index = definitions
-        .binary_search_by(|definition| definition.name.cmp(name))
-        .ok()?;
-    definitions.get(index).copied()
+    generated::definitions().find(name)
 }

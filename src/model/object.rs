@@ -1,7 +1,7 @@
 //! Reflection over the typed model: what lets one generic piece of code read,
 //! write or walk any resource by element.
 
-use std::{borrow::Cow, fmt};
+use std::{any::Any, borrow::Cow, fmt};
 
 use super::{
     Reading, Resource,
@@ -15,6 +15,9 @@ use super::{
 pub trait Object: fmt::Debug + Send + Sync {
     /// Its definition.
     fn definition(&self) -> &'static TypeDef;
+
+    /// The object as the type that it is, for code that knows which.
+    fn as_any(&self) -> &dyn Any;
 
     /// The content of the element at this index of [`TypeDef::elements`].
     fn slot(&self, element: usize) -> &dyn Slot;

@@ -2,36 +2,64 @@
 
 use super::issue::{IssueType, Severity};
 
+/// A constraint of a definition, in [FHIRPath](http://hl7.org/fhirpath/N1/)
+/// ([ElementDefinition.constraint](https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.constraint)).
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Constraint {
+    /// Its key, which is the code of its rule: `obs-3`.
+    pub key: &'static str,
+    /// Error or warning; information where it is but good practice.
+    pub severity: Severity,
+    /// What it asks for, in words.
+    pub human: &'static str,
+    /// What it asks for, in FHIRPath.
+    pub expression: &'static str,
+}
+
 macro_rules! rules {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $severity:ident, $issue_type:ident, $title:literal;)*) => {
         /// A validation rule. Its code is stable: scripts may filter on it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Rule {
             $($(#[$doc])* $variant,)*
+            /// A constraint of a definition: what it asks for is in the constraint.
+            Constraint(&'static Constraint),
         }
 
         impl Rule {
-            /// All rules, in the order of the documentation.
+            /// All rules but the constraints, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The stable code, for instance `unknown-element`.
             pub const fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
+                match self {
+                    $(Self::$variant => $code,)*
+                    Self::Constraint(constraint) => constraint.key,
+                }
             }
 
             /// The severity that an issue of this rule has.
             pub const fn severity(self) -> Severity {
-                match self { $(Self::$variant => Severity::$severity,)* }
+                match self {
+                    $(Self::$variant => Severity::$severity,)*
+                    Self::Constraint(constraint) => constraint.severity,
+                }
             }
 
             /// The issue type for an OperationOutcome.
             pub const fn issue_type(self) -> IssueType {
-                match self { $(Self::$variant => IssueType::$issue_type,)* }
+                match self {
+                    $(Self::$variant => IssueType::$issue_type,)*
+                    Self::Constraint(_) => IssueType::Invariant,
+                }
             }
 
             /// One line that says what the rule asks for.
             pub const fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title,)* }
+                match self {
+                    $(Self::$variant => $title,)*
+                    Self::Constraint(constraint) => constraint.human,
+                }
             }
         }
     };

@@ -1,13 +1,13 @@
 //! What an element of a struct may hold, as a [`Slot`].
 
-use std::{borrow::Cow, fmt};
+use std::{any::Any, borrow::Cow, fmt};
 
 use super::{
     Element, Resource,
     definition::{Key, TypeDef},
     object::{Node, Object, PrimitiveNode, Slot},
     primitive::{JsonType, Primitive, PrimitiveType},
-    reader::Reader,
+    reader::{Place, Reader},
 };
 
 impl<T: PrimitiveType> PrimitiveNode for Primitive<T> {
@@ -139,16 +139,24 @@ impl<T: Object + Default> Slot for Option<T> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.one_object(key, &mut |reader| {
-            reader.object(self.get_or_insert_default())
-        });
+        reader.object_of(key, self);
+    }
+}
+
+impl<T: Object + Default> Place for Option<T> {
+    fn object(&mut self) -> &mut dyn Object {
+        self.get_or_insert_default()
     }
 }
 
 /// A boxed struct, where a struct would contain itself.
-impl<T: Object> Object for Box<T> {
+impl<T: Object + 'static> Object for Box<T> {
     fn definition(&self) -> &'static TypeDef {
         self.as_ref().definition()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self.as_ref().as_any()
     }
 
     fn slot(&self, element: usize) -> &dyn Slot {
@@ -166,15 +174,20 @@ impl<T: Object + Default> Slot for Vec<T> {
     }
 
     fn get(&self, index: usize) -> Node<'_> {
-        self.as_slice()
-            .get(index)
-            .map_or(Node::Gap, |object| Node::Object(object))
+        match self.as_slice().get(index) {
+            Some(object) => Node::Object(object),
+            None => Node::Gap,
+        }
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.array(key, &mut |reader, _| {
-            reader.one_object(key, &mut |reader| reader.object(push::<T>(self)))
-        });
+        reader.objects_of(key, self);
+    }
+}
+
+impl<T: Object + Default> Place for Vec<T> {
+    fn object(&mut self) -> &mut dyn Object {
+        push::<T>(self)
     }
 }
 
@@ -261,7 +274,13 @@ impl<T: Object + Default> Slot for Box<T> {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, key: &'static Key, _sibling: bool) {
-        reader.one_object(key, &mut |reader| reader.object(self.as_mut()));
+        reader.object_of(key, self);
+    }
+}
+
+impl<T: Object + Default> Place for Box<T> {
+    fn object(&mut self) -> &mut dyn Object {
+        self.as_mut()
     }
 }
 
@@ -270,7 +289,10 @@ macro_rules! choice_slots {
     ($($name:ident)*) => {$(
         impl $crate::model::object::Slot for Option<$name> {
             fn len(&self) -> usize {
-                self.as_ref().map_or(0, |choice| $crate::model::slot::ChoiceType::value(choice).len())
+                match self {
+                    Some(choice) => $crate::model::slot::ChoiceType::value(choice).len(),
+                    None => 0,
+                }
             }
 
             fn get(&self, index: usize) -> $crate::model::object::Node<'_> {
@@ -281,7 +303,10 @@ macro_rules! choice_slots {
             }
 
             fn variant(&self) -> usize {
-                self.as_ref().map_or(0, $crate::model::slot::ChoiceType::variant)
+                match self {
+                    Some(choice) => $crate::model::slot::ChoiceType::variant(choice),
+                    None => 0,
+                }
             }
 
             fn read(

@@ -172,7 +172,7 @@ fn property(
         true => format!("[{}]", values.join(",")),
         false => values.concat(),
     };
-    let primitive = r#type.definition.is_none() && r#type.code != "Resource";
+    let primitive = r#type.definition().is_none() && r#type.code != "Resource";
     let siblings = primitive && r#type.code != "xhtml" && choices.one_in(8);
     let gap = element.many && siblings && choices.one_in(2);
     let values = (0..count).map(|index| match gap && index == 0 {
@@ -192,7 +192,7 @@ fn property(
 }
 
 fn value(element: &ElementDef, r#type: &TypeRef, depth: usize, choices: &mut Choices) -> String {
-    if let Some(definition) = r#type.definition {
+    if let Some(definition) = r#type.definition() {
         return object(definition, false, depth + 1, choices);
     }
     let codes = element.binding.map_or(&[][..], |binding| binding.codes);

@@ -32,7 +32,7 @@ pub(super) fn emit(model: &Model) -> Writer {
         sorted.sort_by_key(|&index| set.codes.get(index).map(|code| code.code.as_str()));
         let sorted: Vec<String> = sorted.iter().map(usize::to_string).collect();
         writer.block(
-            &format!("pub(in super::super) static {constant}: CodeTable = CodeTable {{"),
+            &format!("static {constant}: CodeTable = CodeTable {{"),
             "};",
             |writer| {
                 writer.line(&format!("value_set: {:?},", set.url));
@@ -44,5 +44,16 @@ pub(super) fn emit(model: &Model) -> Writer {
             },
         );
     }
+    writer.line("");
+    writer.line("/// All of them, sorted by URL.");
+    writer.block(
+        "pub(in super::super) static TABLES: &[&CodeTable] = &[",
+        "];",
+        |writer| {
+            for set in model.code_sets.values() {
+                writer.line(&format!("&{},", naming::constant_name(&set.rust)));
+            }
+        },
+    );
     writer
 }

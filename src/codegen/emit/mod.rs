@@ -2,6 +2,7 @@
 //! data; the code that uses it is written by hand in `src/model`.
 
 mod codes;
+mod definitions;
 mod resource;
 mod schema;
 mod search;
@@ -46,7 +47,6 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
     for primitive in &model.primitives {
         primitive_type(primitive)?;
     }
-    let shared = types::Shared::new(model);
     let mut files = Vec::new();
     let mut root = Writer::new();
     root.line(HEADER);
@@ -65,20 +65,16 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
         );
         root.line(&format!("mod {module};"));
         root.line(&format!("pub use {module}::*;"));
-        files.push(file(
-            &format!("{module}.rs"),
-            types::emit(model, &shared, paths)?,
-        ));
+        files.push(file(&format!("{module}.rs"), types::emit(model, paths)?));
     }
     root.line("pub mod codes;");
     root.line("mod resource;");
     root.line("pub use resource::*;");
-    root.line("pub(crate) mod search_parameters;");
-    root.line("pub(super) mod shared;");
     files.push(file("codes.rs", codes::emit(model)));
-    files.push(file("resource.rs", resource::emit(model)));
-    files.push(file("search_parameters.rs", search::emit(model)));
-    files.push(file("shared.rs", types::emit_shared(model, &shared)));
+    let (definitions, offsets) = definitions::emit(model)?;
+    files.push(file("resource.rs", resource::emit(model, &offsets)));
+    files.push(definitions);
+    files.push(search::emit(model)?);
     files.push(GeneratedFile {
         name: "schemas.json".to_owned(),
         text: schema::emit(model)?,
@@ -101,4 +97,15 @@ fn primitive_type(code: &str) -> Result<&'static str, Error> {
     known
         .map(|(_, rust)| *rust)
         .ok_or_else(|| Error::new(code, "a primitive type without a Rust type"))
+}
+
+/// Refuses a text that holds a separator of the file that it is to stand in.
+fn refuse_separators(subject: &str, text: &str, separators: &[char]) -> Result<(), Error> {
+    match text.contains(separators) {
+        true => Err(Error::new(
+            subject,
+            format!("{text:?} holds one of {separators:?}, which separate fields"),
+        )),
+        false => Ok(()),
+    }
 }

@@ -1,46 +1,17 @@
-//! Structs, choice enums and their definition tables.
-
-use std::collections::BTreeSet;
+//! Structs and choice enums.
 
 use super::{
     super::{
         Error,
-        ir::{Binding, Element, Kind, Model, TypeDef, TypeKind, TypeRef},
+        ir::{Binding, Element, Model, TypeDef, TypeKind, TypeRef},
         naming,
     },
     HEADER, primitive_type,
-    writer::{Writer, literal, literals},
+    writer::Writer,
 };
 
-/// How many keys and elements the reader can keep track of.
-const MAX_KEYS: usize = 256;
-const MAX_ELEMENTS: usize = 128;
-
-/// The flags of an element as one number; `ElementDef::new` takes them apart.
-fn flags(element: &Element) -> u8 {
-    let flags = [
-        element.cardinality.min > 0,
-        element.cardinality.many,
-        element.choice,
-        element.is_modifier,
-        element.is_summary,
-    ];
-    flags
-        .iter()
-        .rev()
-        .fold(0, |bits, flag| bits << 1 | u8::from(*flag))
-}
-
-/// One JSON property: name, element, variant, whether it is primitive.
-struct Key {
-    name: String,
-    element: usize,
-    variant: usize,
-    primitive: bool,
-}
-
 /// The file of a definition: its struct and those of its backbone elements.
-pub(super) fn emit(model: &Model, shared: &Shared, paths: &[&str]) -> Result<Writer, Error> {
+pub(super) fn emit(model: &Model, paths: &[&str]) -> Result<Writer, Error> {
     let mut writer = Writer::new();
     writer.line(HEADER);
     writer.line("use super::super::generated_prelude::*;");
@@ -50,8 +21,7 @@ pub(super) fn emit(model: &Model, shared: &Shared, paths: &[&str]) -> Result<Wri
         };
         writer.line("");
         emit_struct(r#type, model, &mut writer)?;
-        emit_object(r#type, &mut writer);
-        emit_definition(r#type, shared, &mut writer)?;
+        emit_object(r#type, model, &mut writer);
         for element in r#type.elements.iter().filter(|element| element.choice) {
             emit_choice(r#type, element, model, &mut writer)?;
         }
@@ -144,7 +114,8 @@ fn value_type(r#type: &TypeRef, model: &Model) -> Result<(String, bool), Error> 
     })
 }
 
-fn emit_object(r#type: &TypeDef, writer: &mut Writer) {
+fn emit_object(r#type: &TypeDef, model: &Model, writer: &mut Writer) {
+    let index = model.types.keys().position(|path| *path == r#type.path);
     let fields: Vec<&str> = r#type
         .elements
         .iter()
@@ -161,89 +132,9 @@ fn emit_object(r#type: &TypeDef, writer: &mut Writer) {
     writer.line(&format!(
         "object! {{ {} = {} {{ {} ; {last} }} }}",
         r#type.rust,
-        naming::constant_name(&r#type.path),
+        index.unwrap_or_default(),
         others.join(" ")
     ));
-}
-
-fn keys(r#type: &TypeDef) -> Vec<Key> {
-    let mut keys = Vec::new();
-    for (index, element) in r#type.elements.iter().enumerate() {
-        for (variant, reference) in element.types.iter().enumerate() {
-            let suffix = if element.choice {
-                naming::capitalised(&reference.code)
-            } else {
-                String::new()
-            };
-            keys.push(Key {
-                name: format!("{}{suffix}", element.name),
-                element: index,
-                variant,
-                primitive: matches!(reference.kind, TypeKind::Primitive | TypeKind::Code(_)),
-            });
-        }
-    }
-    keys
-}
-
-fn emit_definition(r#type: &TypeDef, shared: &Shared, writer: &mut Writer) -> Result<(), Error> {
-    let keys = keys(r#type);
-    if keys.len() > MAX_KEYS || r#type.elements.len() > MAX_ELEMENTS {
-        return Err(Error::new(
-            &r#type.path,
-            "more elements than the reader keeps track of",
-        ));
-    }
-    let mut sorted: Vec<usize> = (0..keys.len()).collect();
-    sorted.sort_by_key(|&index| keys.get(index).map(|key| key.name.as_str()));
-    let required = r#type
-        .elements
-        .iter()
-        .enumerate()
-        .filter(|(_, element)| element.cardinality.min > 0);
-    let required: Vec<String> = required.map(|(index, _)| index.to_string()).collect();
-    let sorted: Vec<String> = sorted.iter().map(usize::to_string).collect();
-    let kind = match r#type.kind {
-        Kind::Resource => "Resource",
-        Kind::ComplexType => "ComplexType",
-        Kind::Backbone => "Backbone",
-    };
-    let head = format!(
-        "pub(in super::super) static {}: TypeDef = TypeDef {{",
-        naming::constant_name(&r#type.path)
-    );
-    writer.block(&head, "};", |writer| {
-        writer.line(&format!("name: {},", literal(&r#type.path)));
-        writer.line(&format!("kind: Kind::{kind},"));
-        writer.line(&format!("short: {},", literal(&r#type.short)));
-        writer.block("elements: &[", "],", |writer| {
-            for (index, element) in r#type.elements.iter().enumerate() {
-                let first_key = keys
-                    .iter()
-                    .position(|key| key.element == index)
-                    .unwrap_or_default();
-                writer.line(&format!(
-                    "E::new({}, {}, {}, &{}, {}, {first_key}),",
-                    literal(&element.name),
-                    literal(&element.short),
-                    flags(element),
-                    shared.types(&element.types),
-                    shared.binding(element.binding.as_ref()),
-                ));
-            }
-        });
-        writer.block("keys: &[", "],", |writer| {
-            for key in &keys {
-                writer.line(&format!(
-                    "K::new({:?}, {}, {}, {}),",
-                    key.name, key.element, key.variant, key.primitive
-                ));
-            }
-        });
-        writer.line(&format!("sorted_keys: &[{}],", sorted.join(", ")));
-        writer.line(&format!("required: &[{}],", required.join(", ")));
-    });
-    Ok(())
 }
 
 fn emit_choice(
@@ -289,90 +180,4 @@ fn emit_choice(
         list.join(" ")
     ));
     Ok(())
-}
-
-/// Type lists and bindings stand many times in the tables; each distinct one is
-/// one static.
-pub(super) struct Shared {
-    types: Vec<Vec<TypeRef>>,
-    bindings: Vec<Binding>,
-}
-
-impl Shared {
-    pub(super) fn new(model: &Model) -> Self {
-        let elements = || model.types.values().flat_map(|r#type| &r#type.elements);
-        let types: BTreeSet<Vec<TypeRef>> =
-            elements().map(|element| element.types.clone()).collect();
-        let bindings: BTreeSet<Binding> = elements()
-            .filter_map(|element| element.binding.clone())
-            .collect();
-        Self {
-            types: types.into_iter().collect(),
-            bindings: bindings.into_iter().collect(),
-        }
-    }
-
-    fn types(&self, types: &[TypeRef]) -> String {
-        let index = self
-            .types
-            .binary_search_by(|known| known.as_slice().cmp(types))
-            .unwrap_or_default();
-        format!("TYPES_{index}")
-    }
-
-    fn binding(&self, binding: Option<&Binding>) -> String {
-        match binding {
-            Some(binding) => {
-                let index = self.bindings.binary_search(binding).unwrap_or_default();
-                format!("Some(&BINDING_{index})")
-            }
-            None => "None".to_owned(),
-        }
-    }
-}
-
-/// The file of the shared statics.
-pub(super) fn emit_shared(model: &Model, shared: &Shared) -> Writer {
-    let mut writer = Writer::new();
-    writer.line(HEADER);
-    writer.line("use super::super::generated_prelude::*;");
-    for (index, types) in shared.types.iter().enumerate() {
-        let list: Vec<String> = types
-            .iter()
-            .map(|reference| {
-                let definition = match reference.kind {
-                    TypeKind::Object => {
-                        format!("Some(&{})", naming::constant_name(&reference.code))
-                    }
-                    _ => "None".to_owned(),
-                };
-                let targets = literals(&reference.targets);
-                format!(
-                    "TypeRef {{ code: {:?}, targets: {targets}, definition: {definition} }}",
-                    reference.code
-                )
-            })
-            .collect();
-        let len = list.len();
-        writer.line(&format!(
-            "pub(in super::super) static TYPES_{index}: [TypeRef; {len}] = [{}];",
-            list.join(", ")
-        ));
-    }
-    for (index, binding) in shared.bindings.iter().enumerate() {
-        let strength = naming::capitalised(&binding.strength);
-        let closed = model
-            .code_sets
-            .get(&binding.value_set)
-            .filter(|_| binding.strength == "required");
-        let codes = closed.map_or("&[]".to_owned(), |set| {
-            format!("codes::{}.codes", naming::constant_name(&set.rust))
-        });
-        writer.line(&format!(
-            "pub(in super::super) static BINDING_{index}: BindingDef = BindingDef {{ strength: \
-             BindingStrength::{strength}, value_set: {:?}, codes: {codes} }};",
-            binding.value_set
-        ));
-    }
-    writer
 }

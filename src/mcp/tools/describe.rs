@@ -149,7 +149,7 @@ fn find(given: &str) -> Result<Subject, ToolError> {
         short = element_line(element, "", true, &path);
         codes = element.binding.map_or(&[], |binding| binding.codes);
         definition = match element.types {
-            [only] => only.definition,
+            [only] => only.definition(),
             _ => None,
         };
     }
@@ -236,7 +236,7 @@ fn write_elements(
 
 /// The content of a backbone element; that of a datatype is described with it.
 fn own_children(element: &ElementDef, path: &str) -> Option<&'static TypeDef> {
-    let definition = element.types.first()?.definition?;
+    let definition = element.types.first()?.definition()?;
     // A content reference leads to an element elsewhere, or around in a circle.
     (definition.kind == Kind::Backbone && path.ends_with(definition.name)).then_some(definition)
 }
@@ -276,7 +276,7 @@ fn repeats_codes(element: &ElementDef) -> bool {
 }
 
 fn type_text(target: &TypeRef, path: &str) -> String {
-    match target.definition {
+    match target.definition() {
         Some(definition) if definition.kind == Kind::Backbone => {
             if path.ends_with(definition.name) {
                 String::new()

@@ -17,7 +17,21 @@ pub struct CodeTable {
     pub sorted: &'static [u16],
 }
 
+// No function here is generic: each would be compiled for 212 enums.
 impl CodeTable {
+    #[inline(never)]
+    fn position(&self, text: Cow<'_, str>) -> Result<usize, Defect> {
+        match self.find(&text) {
+            Some(index) => Ok(usize::from(index)),
+            None => Err(self.defect(&text)),
+        }
+    }
+
+    #[inline(never)]
+    fn code(&self, index: usize) -> &'static str {
+        self.codes.get(index).copied().unwrap_or_default()
+    }
+
     fn find(&self, text: &str) -> Option<u16> {
         let code = |index: &u16| {
             self.codes
@@ -69,11 +83,7 @@ pub trait CodeType: Copy + Send + Sync + 'static {
 
     /// The code.
     fn as_str(self) -> &'static str {
-        Self::TABLE
-            .codes
-            .get(self.index())
-            .copied()
-            .unwrap_or_default()
+        Self::TABLE.code(self.index())
     }
 }
 
@@ -82,10 +92,12 @@ impl<T: CodeType> PrimitiveType for T {
     const JSON: JsonType = JsonType::String;
 
     fn from_text(text: Cow<'_, str>) -> Result<Self, Defect> {
-        let found = T::TABLE
-            .find(&text)
-            .and_then(|index| T::ALL.get(usize::from(index)));
-        found.copied().ok_or_else(|| T::TABLE.defect(&text))
+        match T::TABLE.position(text) {
+            // An index of the table, which is as long as the list of variants.
+            Ok(index) if index < T::ALL.len() => Ok(T::ALL[index]),
+            Ok(_) => Err(T::TABLE.defect("")),
+            Err(defect) => Err(defect),
+        }
     }
 
     fn text(&self) -> Cow<'_, str> {

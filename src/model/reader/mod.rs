@@ -8,18 +8,28 @@
 //! path of its own.
 
 mod lexer;
+mod locate;
 mod object;
+mod observer;
 mod report;
 
 pub use lexer::MAX_DEPTH;
+pub(crate) use object::Place;
+pub use observer::{At, Observer};
 
-use super::{Reading, Resource, Rule, Severity, definition::Key, issue::Issue, object::Object};
+use std::fmt;
+
+use super::{
+    Reading, Resource, Rule, Severity,
+    definition::{ElementDef, Key, TypeDef},
+    issue::Issue,
+    object::Object,
+};
 
 /// How many issues of one document are kept.
 const MAX_ISSUES: usize = 10_000;
 
 /// A pull reader over one JSON document.
-#[derive(Debug)]
 pub struct Reader<'a> {
     /// The document up to its first byte that is no UTF-8.
     source: &'a str,
@@ -32,12 +42,29 @@ pub struct Reader<'a> {
     arrays: Vec<PrimitiveArray>,
     issues: Vec<Issue>,
     dropped: usize,
+    /// How many errors were reported, dropped ones among them.
+    errors: usize,
+    observer: Option<&'a mut dyn Observer>,
+}
+
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of the document.
+        f.debug_struct("Reader")
+            .field("pos", &self.pos)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One step of the path to where the reader is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
-    name: &'static str,
+    /// The type that has the element; at the root the type of the document.
+    parent: &'static TypeDef,
+    /// `None` at the root.
+    element: Option<&'static ElementDef>,
+    /// Index into [`ElementDef::types`].
+    variant: u16,
     index: Option<u32>,
 }
 
@@ -52,9 +79,13 @@ struct PrimitiveArray {
     nulls: Vec<usize>,
 }
 
-/// Reads a document of any resource type.
-pub(crate) fn read_resource(bytes: &[u8]) -> Reading<Resource> {
+/// Reads a document of any resource type, and shows its objects to an observer.
+pub(crate) fn read_resource<'a>(
+    bytes: &'a [u8],
+    observer: Option<&'a mut dyn Observer>,
+) -> Reading<Resource> {
     let mut reader = Reader::new(bytes);
+    reader.observer = observer;
     let mut resource = None;
     if reader.starts_object() {
         reader.resource(&mut resource);
@@ -69,10 +100,7 @@ pub(crate) fn read_object<T: Object + Default>(bytes: &[u8]) -> Reading<T> {
     let mut value = None;
     if reader.starts_object() {
         let object = value.insert(T::default());
-        reader.path.push(Segment {
-            name: object.definition().name,
-            index: None,
-        });
+        reader.path.push(Segment::root(object.definition()));
         reader.object(object);
         reader.path.pop();
     }
@@ -102,6 +130,8 @@ impl<'a> Reader<'a> {
             arrays: Vec::new(),
             issues: Vec::new(),
             dropped: 0,
+            errors: 0,
+            observer: None,
         };
         if source.starts_with('\u{feff}') {
             reader.push_issue(

@@ -39,6 +39,13 @@ impl Seen {
     }
 }
 
+/// Where an object is read into: one function for each type, so that reading
+/// itself is compiled once.
+pub(crate) trait Place {
+    /// The object to read into; a list appends one.
+    fn object(&mut self) -> &mut dyn Object;
+}
+
 impl<'a> Reader<'a> {
     /// Reads the object at the cursor (`{` was peeked) into `object`.
     pub(crate) fn object(&mut self, object: &mut dyn Object) {
@@ -54,6 +61,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let mut seen = Seen::default();
+        let mut complete = true;
         let mut expected_key = 0;
         let mut named = false;
         loop {
@@ -63,7 +71,7 @@ impl<'a> Reader<'a> {
             match find_key(definition, &name, expected_key) {
                 Some((key, sibling)) => {
                     expected_key = key + 1;
-                    self.property(object, definition, key, sibling, &mut seen, at);
+                    complete &= self.property(object, definition, key, sibling, &mut seen, at);
                 }
                 None if name == "resourceType" && definition.kind == Kind::Resource => {
                     self.resource_type(definition, named, at);
@@ -91,8 +99,10 @@ impl<'a> Reader<'a> {
                     missing.min,
                     missing.max()
                 );
+                complete = false;
                 self.report_child(
-                    missing.name,
+                    definition,
+                    missing,
                     None,
                     Rule::Required,
                     offset,
@@ -110,8 +120,10 @@ impl<'a> Reader<'a> {
                 "no resourceType".into(),
             );
         }
+        self.observe(object, offset, complete);
     }
 
+    /// Reads a property; whether there is a value, or no error that ate it.
     fn property(
         &mut self,
         object: &mut dyn Object,
@@ -120,7 +132,7 @@ impl<'a> Reader<'a> {
         sibling: bool,
         seen: &mut Seen,
         at: usize,
-    ) {
+    ) -> bool {
         let (Some(key), Some(element)) = (
             definition.keys.get(index),
             definition
@@ -128,12 +140,11 @@ impl<'a> Reader<'a> {
                 .get(index)
                 .and_then(|key| definition.elements.get(usize::from(key.element))),
         ) else {
-            return;
+            return true;
         };
-        self.path.push(Segment {
-            name: element.name,
-            index: None,
-        });
+        let errors = self.errors;
+        self.path
+            .push(Segment::element(definition, element, key.variant));
         let other_value = seen.elements & (1 << key.element) != 0 && !seen.has(index);
         if !seen.mark(index, sibling) {
             self.duplicate_key(key.name, at);
@@ -155,6 +166,8 @@ impl<'a> Reader<'a> {
                 .read(self, key, sibling);
         }
         self.path.pop();
+        // What an object lacks is reported in it; here counts what is not kept.
+        self.errors == errors || !object.slot(usize::from(key.element)).is_empty()
     }
 
     /// The value of `resourceType` in an object that is of a known type.
@@ -205,6 +218,20 @@ impl<'a> Reader<'a> {
             "each property once".into(),
             found,
         );
+    }
+
+    /// One value that must be an object, read into a place.
+    pub(crate) fn object_of(&mut self, key: &'static Key, place: &mut dyn Place) {
+        if self.peek() == b'{' {
+            self.object(place.object())
+        } else {
+            self.wrong_type(&format!("an object for {}", key.name))
+        }
+    }
+
+    /// An array of objects, each read into a place of its own.
+    pub(crate) fn objects_of(&mut self, key: &'static Key, list: &mut dyn Place) {
+        self.array(key, &mut |reader, _| reader.object_of(key, list));
     }
 
     /// One value that must be an object: reads it by `read`, or reports what
@@ -297,10 +324,10 @@ impl<'a> Reader<'a> {
     fn pair_arrays(&mut self, definition: &'static TypeDef, first: usize) {
         let arrays = self.arrays.split_off(first);
         for array in &arrays {
-            let name = definition
-                .elements
-                .get(usize::from(array.key.element))
-                .map_or("", |element| element.name);
+            let Some(element) = definition.elements.get(usize::from(array.key.element)) else {
+                continue;
+            };
+            let name = element.name;
             let other = arrays
                 .iter()
                 .find(|other| std::ptr::eq(other.key, array.key) && other.sibling != array.sibling);
@@ -311,7 +338,8 @@ impl<'a> Reader<'a> {
                 let expected = format!("{} entries in _{name}, as in {name}", array.len);
                 let found = other.len.to_string();
                 self.report_child(
-                    name,
+                    definition,
+                    element,
                     None,
                     Rule::SiblingLength,
                     other.offset,
@@ -326,7 +354,8 @@ impl<'a> Reader<'a> {
                 if !filled && (other.is_none() || !array.sibling) {
                     let expected = "a value or an extension".into();
                     self.report_child(
-                        name,
+                        definition,
+                        element,
                         Some(null),
                         Rule::Null,
                         array.offset,
@@ -412,10 +441,7 @@ impl<'a> Reader<'a> {
                     let object = slot.insert(resource).as_object_mut();
                     let root = self.path.is_empty();
                     if root {
-                        self.path.push(Segment {
-                            name: object.definition().name,
-                            index: None,
-                        });
+                        self.path.push(Segment::root(object.definition()));
                     }
                     self.object(object);
                     // A document that has ended keeps its path for the report.
@@ -462,6 +488,8 @@ impl<'a> Reader<'a> {
             arrays: Vec::new(),
             issues: Vec::new(),
             dropped: 0,
+            errors: 0,
+            observer: None,
         };
         if !ahead.enter() || ahead.closes(b'}') {
             return None;

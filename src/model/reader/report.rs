@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::{MAX_ISSUES, Reader};
-use crate::model::{Issue, Rule, Severity};
+use crate::model::{
+    Issue, Rule, Severity,
+    definition::{ElementDef, TypeDef},
+};
 
 /// How much of a value a message quotes, in characters.
 const QUOTED: usize = 48;
@@ -17,19 +20,20 @@ impl Reader<'_> {
     }
 
     /// Reports an issue at a child of the current path.
+    #[allow(clippy::too_many_arguments, reason = "they are an issue and its place")]
     pub(crate) fn report_child(
         &mut self,
-        child: &'static str,
+        parent: &'static TypeDef,
+        child: &'static ElementDef,
         index: Option<usize>,
         rule: Rule,
         offset: usize,
         expected: String,
         found: String,
     ) {
-        self.path.push(super::Segment {
-            name: child,
-            index: index.map(|index| index as u32),
-        });
+        let mut segment = super::Segment::element(parent, child, 0);
+        segment.index = index.map(|index| index as u32);
+        self.path.push(segment);
         self.report(rule, offset, expected, found);
         self.path.pop();
     }
@@ -42,12 +46,12 @@ impl Reader<'_> {
         expected: String,
         found: String,
     ) {
-        if self.issues.len() >= MAX_ISSUES && severity != Severity::Fatal {
-            self.dropped += 1;
-            return;
-        }
-        let expression = self.expression();
-        self.issues.push(Issue {
+        let expression = if self.issues.len() < MAX_ISSUES || severity == Severity::Fatal {
+            self.expression()
+        } else {
+            String::new()
+        };
+        self.keep(Issue {
             rule,
             severity,
             expression,
@@ -59,14 +63,24 @@ impl Reader<'_> {
         });
     }
 
+    /// Keeps an issue, or counts it when there are too many.
+    pub(super) fn keep(&mut self, issue: Issue) {
+        self.errors += usize::from(issue.severity.is_error());
+        if self.issues.len() >= MAX_ISSUES && issue.severity != Severity::Fatal {
+            self.dropped += 1;
+        } else {
+            self.issues.push(issue);
+        }
+    }
+
     /// The FHIRPath of where the reader is.
-    fn expression(&self) -> String {
+    pub(super) fn expression(&self) -> String {
         let mut text = String::new();
         for segment in &self.path {
             if !text.is_empty() {
                 text.push('.');
             }
-            text.push_str(segment.name);
+            text.push_str(segment.name());
             if let Some(index) = segment.index {
                 let _ = write!(text, "[{index}]");
             }

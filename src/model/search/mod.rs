@@ -1,5 +1,7 @@
-//! The shape of the search-parameter tables that the generator emits from the
-//! official [SearchParameters](https://hl7.org/fhir/R4/searchparameter-registry.html).
+//! The search parameters, which the generator takes from the official
+//! [SearchParameters](https://hl7.org/fhir/R4/searchparameter-registry.html).
+
+mod table;
 
 /// Type of a search parameter (<https://hl7.org/fhir/R4/search.html#ptypes>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,18 +120,14 @@ pub enum Step {
 /// them, sorted by code.
 pub fn search_parameters(resource_type: &str) -> impl Iterator<Item = &'static SearchParameter> {
     let domain = !matches!(resource_type, "Bundle" | "Binary" | "Parameters");
-    super::generated::search_parameters()
-        .iter()
-        .filter(move |parameter| {
-            parameter.base.iter().any(|base| {
-                *base == resource_type || *base == "Resource" || domain && *base == "DomainResource"
-            })
+    table::all().iter().filter(move |parameter| {
+        parameter.base.iter().any(|base| {
+            *base == resource_type || *base == "Resource" || domain && *base == "DomainResource"
         })
+    })
 }
 
 /// The search parameter with this canonical URL.
 pub fn search_parameter(url: &str) -> Option<&'static SearchParameter> {
-    super::generated::search_parameters()
-        .iter()
-        .find(|parameter| parameter.url == url)
+    table::all().iter().find(|parameter| parameter.url == url)
 }

@@ -1,7 +1,10 @@
-//! The shape of the static metadata tables that the generator emits: one
-//! [`TypeDef`] for each resource, datatype and backbone element, after the
-//! snapshots of the official
+//! The metadata that the generator emits: one [`TypeDef`] for each resource,
+//! datatype and backbone element, after the snapshots of the official
 //! [StructureDefinitions](https://hl7.org/fhir/R4/structuredefinition.html).
+
+mod table;
+
+pub(crate) use table::Definitions;
 
 /// What a type is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,9 @@ pub enum Kind {
 pub struct TypeDef {
     /// `Patient`, `HumanName`; of a backbone element its path, `Patient.contact`.
     pub name: &'static str,
+    /// Its position among all types in the order of their names: what tables by
+    /// type are indexed with.
+    pub index: u16,
     /// What it is.
     pub kind: Kind,
     /// The short text of the definition.
@@ -57,23 +63,6 @@ pub struct Key {
     pub primitive: bool,
 }
 
-impl Key {
-    /// A property of the generated tables.
-    pub(crate) const fn new(
-        name: &'static str,
-        element: u16,
-        variant: u16,
-        primitive: bool,
-    ) -> Self {
-        Self {
-            name,
-            element,
-            variant,
-            primitive,
-        }
-    }
-}
-
 /// One element of a type.
 #[derive(Debug)]
 pub struct ElementDef {
@@ -100,31 +89,6 @@ pub struct ElementDef {
 }
 
 impl ElementDef {
-    /// An element of the generated tables; `flags` are, from the lowest bit:
-    /// min is 1, many, choice, is_modifier, is_summary. One number, because
-    /// the tables hold thousands of elements and each expression costs build time.
-    pub(crate) const fn new(
-        name: &'static str,
-        short: &'static str,
-        flags: u8,
-        types: &'static [TypeRef],
-        binding: Option<&'static BindingDef>,
-        first_key: u16,
-    ) -> Self {
-        Self {
-            name,
-            short,
-            min: flags & 1,
-            many: flags & 2 != 0,
-            choice: flags & 4 != 0,
-            is_modifier: flags & 8 != 0,
-            is_summary: flags & 16 != 0,
-            types,
-            binding,
-            first_key,
-        }
-    }
-
     /// Maximum cardinality as FHIR writes it: `1` or `*`.
     pub const fn max(&self) -> &'static str {
         if self.many { "*" } else { "1" }
@@ -140,8 +104,17 @@ pub struct TypeRef {
     pub code: &'static str,
     /// Resource types that a Reference or canonical may point to; empty means any.
     pub targets: &'static [&'static str],
+    /// Where its definition is; not read before it is asked for, because types
+    /// refer to each other in circles.
+    definition: Option<(&'static Definitions, u16)>,
+}
+
+impl TypeRef {
     /// The definition, unless the type is primitive or `Resource`.
-    pub definition: Option<&'static TypeDef>,
+    pub fn definition(&self) -> Option<&'static TypeDef> {
+        self.definition
+            .map(|(definitions, index)| definitions.at(index))
+    }
 }
 
 /// How strictly a value set holds
