@@ -1,6 +1,6 @@
 //! Without a subcommand: the server.
 
-use std::{io, net::SocketAddr, path::Path, process::ExitCode};
+use std::{io, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
 use rmcp::ServerHandler;
 use tokio::net::{TcpListener, lookup_host};
@@ -15,6 +15,7 @@ use crate::{
         http::{self, HttpOptions},
         stdio::{self, StdioError},
     },
+    validation::Validator,
 };
 
 /// Threads that work on requests. Little is computed per request, so more
@@ -94,7 +95,10 @@ fn start(config: &Config) -> Result<(), ServeError> {
                 OnInvalid::Flag => mcp::OnInvalid::Flag,
             },
         };
-        serve(config, FhirServer::new(source(config)?, options)).await
+        let validator = Arc::new(Validator::default());
+        let source = source(config, &validator)?;
+        let server = FhirServer::with_validator(source, options, validator);
+        serve(config, server).await
     });
     // Not waited for: a blocking read of standard input ends only with the
     // input.
@@ -102,7 +106,7 @@ fn start(config: &Config) -> Result<(), ServeError> {
     result
 }
 
-fn source(config: &Config) -> Result<Source, ServeError> {
+fn source(config: &Config, validator: &Arc<Validator>) -> Result<Source, ServeError> {
     match &config.data {
         DataSource::Server {
             base,
@@ -117,7 +121,7 @@ fn source(config: &Config) -> Result<Source, ServeError> {
             Ok(Source::Http(HttpClient::new(options)?))
         }
         DataSource::Fixtures(paths) => {
-            let (store, report) = FixtureStore::load(paths)?;
+            let (store, report) = FixtureStore::load(paths, Arc::clone(validator))?;
             loaded::log(&report);
             if report.resources == 0 && !config.allow_writes {
                 return Err(ServeError::NothingToServe);

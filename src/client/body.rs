@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 
 use super::interaction::{Answer, Interaction};
-use crate::model::{Issue, Reading, Resource, Rule};
+use crate::{
+    model::{Issue, Reading, Resource, Rule},
+    validation::Validator,
+};
 
 /// What an interaction may be answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +175,20 @@ impl std::fmt::Display for HttpFailure {
 /// # Errors
 /// [`BodyError`]; a resource that breaks rules of FHIR is none, its issues are
 /// in the reading.
-pub fn decode(answer: &Answer, expectation: &Expectation) -> Result<Decoded, BodyError> {
+pub fn decode(
+    answer: &Answer,
+    expectation: &Expectation,
+    validator: &Validator,
+) -> Result<Decoded, BodyError> {
+    decode_by(answer, expectation, |body| validator.read(body))
+}
+
+/// [`decode`] with another way to read the resource.
+pub(super) fn decode_by(
+    answer: &Answer,
+    expectation: &Expectation,
+    read: impl FnOnce(&[u8]) -> Reading<Resource>,
+) -> Result<Decoded, BodyError> {
     if !(200..300).contains(&answer.status) {
         return Err(BodyError::Http(Box::new(failure(answer))));
     }
@@ -186,7 +202,7 @@ pub fn decode(answer: &Answer, expectation: &Expectation) -> Result<Decoded, Bod
     if let Some(error) = markup(answer) {
         return Err(error);
     }
-    let reading = Resource::from_slice(&answer.body);
+    let reading = read(&answer.body);
     let Some(resource) = &reading.value else {
         return Err(unreadable(&answer.body, reading.issues));
     };

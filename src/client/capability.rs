@@ -11,7 +11,7 @@ use super::{
     error::ClientError,
     interaction::Answer,
 };
-use crate::model::Issue;
+use crate::model::{Issue, Resource};
 
 /// How long capabilities are believed.
 const TIME_TO_LIVE: Duration = Duration::from_secs(600);
@@ -104,7 +104,9 @@ impl Capabilities {
     /// [`ClientError::Capabilities`] when the answer is no CapabilityStatement.
     pub fn from_answer(answer: &Answer) -> Result<Self, ClientError> {
         let expectation = Expectation::resource("CapabilityStatement");
-        let issues = match body::decode(answer, &expectation).map_err(ClientError::Capabilities)? {
+        let issues = match body::decode_by(answer, &expectation, Resource::from_slice)
+            .map_err(ClientError::Capabilities)?
+        {
             Decoded::Resource(reading) => reading.issues,
             Decoded::Nothing => return Err(ClientError::Capabilities(BodyError::Empty)),
         };

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{OnInvalid, failure::ToolError, issues, json::Json};
+use super::{FhirServer, OnInvalid, failure::ToolError, issues, json::Json};
 use crate::{
-    client::{Answer, BodyError, Decoded, Expectation, Interaction, Source, decode},
+    client::{Answer, BodyError, Decoded, Expectation, Interaction, decode},
     model::{Issue, Reading, Resource},
 };
 
@@ -30,10 +30,11 @@ pub(crate) struct Document {
 /// # Errors
 /// [`ToolError::Body`].
 pub(crate) fn received(
+    server: &FhirServer,
     answer: &Answer,
     interaction: &Interaction,
 ) -> Result<Option<Document>, ToolError> {
-    match decode(answer, &Expectation::of(interaction))? {
+    match decode(answer, &Expectation::of(interaction), server.validator())? {
         Decoded::Nothing => Ok(None),
         Decoded::Resource(reading) => document(answer, reading).map(Some),
     }
@@ -44,11 +45,11 @@ pub(crate) fn received(
 /// # Errors
 /// [`ToolError::Client`] and [`ToolError::Body`].
 pub(crate) async fn fetch(
-    source: &Source,
+    server: &FhirServer,
     interaction: &Interaction,
 ) -> Result<Document, ToolError> {
-    let answer = source.send(interaction).await?;
-    received(&answer, interaction)?.ok_or(ToolError::Body(BodyError::Empty))
+    let answer = server.source().send(interaction).await?;
+    received(server, &answer, interaction)?.ok_or(ToolError::Body(BodyError::Empty))
 }
 
 fn document(answer: &Answer, reading: Reading<Resource>) -> Result<Document, ToolError> {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::client::Source;
+use crate::{client::Source, validation::Validator};
 
 /// Tool calls that run at once; further ones wait.
 const MAX_CALLS: usize = 32;
@@ -56,15 +56,23 @@ pub struct FhirServer(Arc<Shared>);
 struct Shared {
     source: Source,
     options: Options,
+    validator: Arc<Validator>,
     calls: Semaphore,
 }
 
 impl FhirServer {
-    /// Serves a source. Nothing is asked of it before a tool is called.
+    /// Serves a source, with the rules of FHIR R4 alone. Nothing is asked of it
+    /// before a tool is called.
     pub fn new(source: Source, options: Options) -> Self {
+        Self::with_validator(source, options, Arc::default())
+    }
+
+    /// Serves a source; what passes is checked by this validator.
+    pub fn with_validator(source: Source, options: Options, validator: Arc<Validator>) -> Self {
         Self(Arc::new(Shared {
             source,
             options,
+            validator,
             calls: Semaphore::new(MAX_CALLS),
         }))
     }
@@ -75,5 +83,9 @@ impl FhirServer {
 
     fn options(&self) -> Options {
         self.0.options
+    }
+
+    fn validator(&self) -> &Validator {
+        &self.0.validator
     }
 }

@@ -77,7 +77,7 @@ async fn record(
         operation: None,
         parameters: Vec::new(),
     };
-    let document = exchange::fetch(server.source(), &interaction)
+    let document = exchange::fetch(server, &interaction)
         .await
         .and_then(|document| {
             if is_withheld(&document.errors, server.options().on_invalid) {

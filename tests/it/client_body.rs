@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
-use fhir_mcp_server::client::{Answer, BodyError, Decoded, Expectation, Interaction, decode};
+use fhir_mcp_server::{
+    client::{Answer, BodyError, Decoded, Expectation, Interaction, decode},
+    validation::Validator,
+};
 
 const PATIENT: &str = r#"{"resourceType":"Patient","id":"1"}"#;
 
 #[test]
 fn the_resource_asked_for_is_decoded() {
-    let decoded = decode(&answer(200, PATIENT), &Expectation::of(&read(None))).unwrap();
+    let decoded = decode(
+        &answer(200, PATIENT),
+        &Expectation::of(&read(None)),
+        &Validator::default(),
+    )
+    .unwrap();
     let Decoded::Resource(reading) = decoded else {
         panic!("{decoded:?}")
     };
@@ -85,10 +93,18 @@ fn each_interaction_expects_what_the_specification_says() {
         (&create, "<html>", false),
         (&Interaction::Capabilities, PATIENT, false),
     ] {
-        let result = decode(&answer(200, body), &Expectation::of(interaction));
+        let result = decode(
+            &answer(200, body),
+            &Expectation::of(interaction),
+            &Validator::default(),
+        );
         assert_eq!(result.is_ok(), accepted, "{interaction:?} {body}");
     }
-    let empty = decode(&answer(204, ""), &Expectation::of(&create));
+    let empty = decode(
+        &answer(204, ""),
+        &Expectation::of(&create),
+        &Validator::default(),
+    );
     assert!(matches!(empty, Ok(Decoded::Nothing)), "{empty:?}");
 }
 
@@ -105,7 +121,12 @@ fn a_failure_keeps_status_outcome_and_retry_after() {
     ] {
         let mut answer = answer(404, body);
         answer.retry_after = Some(Duration::from_secs(5));
-        let error = decode(&answer, &Expectation::of(&read(None))).unwrap_err();
+        let error = decode(
+            &answer,
+            &Expectation::of(&read(None)),
+            &Validator::default(),
+        )
+        .unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("404 (Not Found)") && text.contains("5 s"),
@@ -124,7 +145,12 @@ fn a_failure_keeps_status_outcome_and_retry_after() {
 /// part of the message.
 fn assert_messages(cases: &[(&str, &str)]) {
     for (body, message) in cases {
-        let error = decode(&answer(200, body), &Expectation::of(&read(None))).unwrap_err();
+        let error = decode(
+            &answer(200, body),
+            &Expectation::of(&read(None)),
+            &Validator::default(),
+        )
+        .unwrap_err();
         let text = error.to_string();
         assert!(text.contains(message), "{body:.60} gave {error:?}: {text}");
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) fn load(names: &[&str]) -> (FixtureStore, LoadReport) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let paths: Vec<PathBuf> = names.iter().map(|name| root.join(name)).collect();
-    FixtureStore::load(&paths).expect("fixtures")
+    FixtureStore::load(&paths, Default::default()).expect("fixtures")
 }
 
 pub(crate) fn patients() -> FixtureStore {

@@ -18,7 +18,7 @@ pub(crate) fn loaded(files: &[(&str, &str)]) -> (FixtureStore, LoadReport) {
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
-    FixtureStore::load(&[folder.path().to_owned()]).expect("fixtures")
+    FixtureStore::load(&[folder.path().to_owned()], Default::default()).expect("fixtures")
 }
 
 #[test]
@@ -223,18 +223,21 @@ fn compressed_files_and_named_files_are_read() {
     encoder.finish().expect("written");
     let odd = folder.path().join("patient.fhir");
     fs::write(&odd, r#"{"resourceType":"Patient","id":"c"}"#).expect("a file");
-    let (_, report) = FixtureStore::load(&[gz.clone(), odd]).expect("fixtures");
+    let (_, report) = FixtureStore::load(&[gz.clone(), odd], Default::default()).expect("fixtures");
     assert_eq!((report.files, report.resources), (2, 3));
-    let (_, report) = FixtureStore::load(&[folder.path().to_owned()]).expect("fixtures");
+    let (_, report) =
+        FixtureStore::load(&[folder.path().to_owned()], Default::default()).expect("fixtures");
     assert_eq!((report.resources, report.left_out.len()), (2, 1));
     fs::write(&gz, b"no gzip").expect("a file");
-    let (_, report) = FixtureStore::load(&[folder.path().to_owned()]).expect("fixtures");
+    let (_, report) =
+        FixtureStore::load(&[folder.path().to_owned()], Default::default()).expect("fixtures");
     assert_eq!((report.resources, report.left_out.len()), (0, 2));
 }
 
 #[test]
 fn a_path_that_is_not_there_is_an_error() {
-    let error = FixtureStore::load(&["/nowhere/at/all".into()]).expect_err("an error");
+    let error =
+        FixtureStore::load(&["/nowhere/at/all".into()], Default::default()).expect_err("an error");
     let LoadError::Unreadable { path, .. } = &error;
     assert_eq!(path, Path::new("/nowhere/at/all"));
     assert!(error.to_string().contains("/nowhere/at/all"));

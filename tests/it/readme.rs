@@ -397,7 +397,7 @@ fn blocks(text: &str) -> Vec<(String, String)> {
 
 fn server(allow_writes: bool) -> FhirServer {
     let fixtures = Path::new(ROOT).join("fixtures/patients");
-    let (store, _) = FixtureStore::load(&[fixtures]).unwrap();
+    let (store, _) = FixtureStore::load(&[fixtures], Default::default()).unwrap();
     let options = Options {
         allow_writes,
         ..Options::default()

@@ -34,7 +34,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
         let arguments: Create = arguments::parse(arguments)?;
         let name = resource_type(arguments.resource_type.0.trim())?;
         let operation = arguments.operation.given();
-        let payload = written::checked(&arguments.payload, name, operation)?;
+        let payload = written::checked(server, &arguments.payload, name, operation)?;
         let interaction = Interaction::Create {
             resource_type: name.to_owned(),
             operation: operation.map(ToOwned::to_owned),

@@ -61,15 +61,16 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
             parameters,
         };
         let answer = server.source().send(&interaction).await?;
-        let document = exchange::received(&answer, &interaction).map_err(|error| match error {
-            ToolError::Body(error) if (200..300).contains(&answer.status) => {
-                ToolError::AfterWrite {
-                    status: answer.status,
-                    error,
+        let document =
+            exchange::received(server, &answer, &interaction).map_err(|error| match error {
+                ToolError::Body(error) if (200..300).contains(&answer.status) => {
+                    ToolError::AfterWrite {
+                        status: answer.status,
+                        error,
+                    }
                 }
-            }
-            error => error,
-        })?;
+                error => error,
+            })?;
         Ok(match document {
             None => Reply::new(deleted()),
             Some(document)

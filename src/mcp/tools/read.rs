@@ -79,7 +79,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
             operation.map(ToOwned::to_owned),
             parameters,
         );
-        let document = exchange::fetch(server.source(), &page.interaction()).await?;
+        let document = exchange::fetch(server, &page.interaction()).await?;
         if document.json.str("resourceType") == Some("Bundle") && operation.is_some() {
             return list(server, document, page, arguments.view);
         }

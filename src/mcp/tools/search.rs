@@ -110,7 +110,7 @@ pub(crate) async fn go_on(
     form: Form,
 ) -> Result<Reply, ToolError> {
     let position = cursor::decode(cursor)?;
-    let document = exchange::fetch(server.source(), &position.page.interaction()).await?;
+    let document = exchange::fetch(server, &position.page.interaction()).await?;
     if document.json.str("resourceType") != Some("Bundle") {
         return Err(ToolError::BadCursor);
     }
@@ -127,7 +127,7 @@ async fn start(
     let known = SearchParameters::of(name, capabilities.as_deref());
     known.check(&mut parameters)?;
     let added = defaults(&known, &parameters);
-    let (document, sent) = first_page(server.source(), name, &parameters, added).await?;
+    let (document, sent) = first_page(server, name, &parameters, added).await?;
     let position = Position {
         page: PageSource::Search(name.to_owned(), sent.clone()),
         offset: 0,
@@ -147,7 +147,7 @@ async fn start(
     let counts = value(&parameters, "_summary") == Some("count");
     if list.total().is_none()
         && !counts
-        && let Some(total) = count(server.source(), name, &parameters).await
+        && let Some(total) = count(server, name, &parameters).await
     {
         list.set_total(total);
     }
@@ -203,7 +203,7 @@ fn defaults(known: &SearchParameters<'_>, given: &[Parameter]) -> Vec<Parameter>
 /// The first page, and the parameters that it was got with. A server that
 /// refuses what was added is asked again without it.
 async fn first_page(
-    source: &Source,
+    server: &FhirServer,
     name: &str,
     given: &[Parameter],
     added: Vec<Parameter>,
@@ -213,12 +213,12 @@ async fn first_page(
         resource_type: name.to_owned(),
         parameters: parameters.to_vec(),
     };
-    match exchange::fetch(source, &interaction(&sent)).await {
+    match exchange::fetch(server, &interaction(&sent)).await {
         Ok(document) => Ok((document, sent)),
         Err(ToolError::Body(BodyError::Http(failure)))
             if matches!(failure.status, 400 | 422 | 501) && sent.len() > given.len() =>
         {
-            let document = exchange::fetch(source, &interaction(given)).await?;
+            let document = exchange::fetch(server, &interaction(given)).await?;
             Ok((document, given.to_vec()))
         }
         Err(error) => Err(error),
@@ -226,7 +226,7 @@ async fn first_page(
 }
 
 /// Asks for the number of matches, where the server did not say it by itself.
-async fn count(source: &Source, name: &str, given: &[Parameter]) -> Option<u64> {
+async fn count(server: &FhirServer, name: &str, given: &[Parameter]) -> Option<u64> {
     let names = selecting(given);
     let mut parameters = given.to_vec();
     parameters.retain(|(name, _)| names.contains(&name.as_str()));
@@ -235,7 +235,7 @@ async fn count(source: &Source, name: &str, given: &[Parameter]) -> Option<u64> 
         resource_type: name.to_owned(),
         parameters,
     };
-    let document = exchange::fetch(source, &interaction).await.ok()?;
+    let document = exchange::fetch(server, &interaction).await.ok()?;
     match document.json.get("total")? {
         crate::mcp::json::Json::Number(total) => total.parse().ok(),
         _ => None,

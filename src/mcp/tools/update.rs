@@ -41,7 +41,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
         if id.is_none() {
             check_condition(server, name, &mut parameters).await?;
         }
-        let mut payload = written::checked(&arguments.payload, name, operation)?;
+        let mut payload = written::checked(server, &arguments.payload, name, operation)?;
         if operation.is_none() {
             set_id(&mut payload, id);
         }

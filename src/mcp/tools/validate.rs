@@ -77,7 +77,7 @@ async fn issues_of(server: &FhirServer, reference: &str) -> Result<Vec<Issue>, T
     };
     let interaction = read::interaction(resource_type(name)?, id);
     let answer = server.source().send(&interaction).await?;
-    match decode(&answer, &Expectation::of(&interaction)) {
+    match decode(&answer, &Expectation::of(&interaction), server.validator()) {
         Ok(Decoded::Resource(reading)) => Ok(reading.issues),
         Ok(Decoded::Nothing) => Err(BodyError::Empty.into()),
         // That it is no resource at all is a finding, too.

@@ -16,7 +16,7 @@ use crate::{
         reply::Reply,
         schema,
     },
-    model::{Issue, Resource},
+    model::Issue,
 };
 
 /// The answer of `create` and `update`.
@@ -55,11 +55,12 @@ pub(super) fn output_schema() -> JsonObject {
 /// # Errors
 /// [`ToolError::InvalidPayload`] and [`ToolError::Argument`]; nothing was sent.
 pub(super) fn checked(
+    server: &FhirServer,
     payload: &Payload,
     resource_type: &str,
     operation: Option<&str>,
 ) -> Result<Json, ToolError> {
-    let reading = Resource::from_slice(payload.text.as_bytes());
+    let reading = server.validator().read(payload.text.as_bytes());
     if !reading.is_valid() {
         let issues: Vec<Issue> = reading.issues;
         return Err(ToolError::InvalidPayload { issues });
@@ -90,13 +91,16 @@ pub(super) async fn write(
     view: View,
 ) -> Result<Reply, ToolError> {
     let answer = server.source().send(&interaction).await?;
-    let document = exchange::received(&answer, &interaction).map_err(|error| match error {
-        ToolError::Body(error) if (200..300).contains(&answer.status) => ToolError::AfterWrite {
-            status: answer.status,
-            error,
-        },
-        error => error,
-    })?;
+    let document =
+        exchange::received(server, &answer, &interaction).map_err(|error| match error {
+            ToolError::Body(error) if (200..300).contains(&answer.status) => {
+                ToolError::AfterWrite {
+                    status: answer.status,
+                    error,
+                }
+            }
+            error => error,
+        })?;
     let facts = facts(&answer);
     let Some(document) = document else {
         return Ok(Reply::new(facts));
