@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         types: &read("types.json")?,
         resources: &read("resources.json")?,
         value_sets: &read("value-sets-required.json")?,
+        constraints: &read("constraints.json")?,
         search_parameters: &read("search-parameters.json")?,
     })?;
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fhirpath::Expr;
+
 /// Everything that is emitted.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -12,6 +14,8 @@ pub struct Model {
     pub code_sets: BTreeMap<String, CodeSet>,
     /// Names of the concrete resources, sorted.
     pub resources: Vec<String>,
+    /// Constraints that a type or an element has.
+    pub constraints: Vec<Constraint>,
     /// Search parameters, sorted by code and URL.
     pub search_parameters: Vec<SearchParameter>,
     /// Names of the primitive types.
@@ -62,6 +66,21 @@ pub struct TypeDef {
     pub kind: Kind,
     pub short: String,
     pub elements: Vec<Element>,
+    /// Indexes of its constraints.
+    pub constraints: Vec<usize>,
+}
+
+/// A constraint.
+#[derive(Debug)]
+pub struct Constraint {
+    pub key: String,
+    /// The structure that it is of, where its key has several meanings.
+    pub structure: Option<String>,
+    pub severity: String,
+    pub best_practice: bool,
+    pub human: String,
+    pub expression: String,
+    pub tree: Expr,
 }
 
 /// One element: one field.
@@ -81,6 +100,8 @@ pub struct Element {
     pub binding: Option<Binding>,
     pub is_modifier: bool,
     pub is_summary: bool,
+    /// Indexes of its constraints, where its type is not a backbone element.
+    pub constraints: Vec<usize>,
     /// Whether the field is behind a `Box`; set by the boxing pass.
     pub boxed: bool,
 }

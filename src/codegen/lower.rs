@@ -1,5 +1,6 @@
 //! Lowering: the parsed definitions become the [`ir`](super::ir).
 
+mod constraints;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,7 @@ pub fn lower(definitions: &Definitions) -> Result<Model, Error> {
         .search_parameters
         .sort_by(|a, b| (&a.code, &a.url).cmp(&(&b.code, &b.url)));
     resolve_kinds(&mut model)?;
+    constraints::lower(definitions, &mut model)?;
     Ok(model)
 }
 
@@ -141,6 +143,7 @@ fn structs(structure: &Structure, model: &mut Model) -> Result<(), Error> {
                     kind,
                     short: one_line(&element.short),
                     elements: Vec::new(),
+                    constraints: Vec::new(),
                 },
             );
         }
@@ -232,6 +235,7 @@ fn lower_element(
         binding,
         is_modifier: element.is_modifier,
         is_summary: element.is_summary,
+        constraints: Vec::new(),
         boxed: false,
     })
 }

@@ -6,6 +6,8 @@
 //! path, the library only for its tests.
 
 pub mod emit;
+#[path = "../model/fhirpath/mod.rs"]
+pub mod fhirpath;
 pub mod ir;
 pub mod lower;
 pub mod naming;
@@ -25,6 +27,8 @@ pub struct Inputs<'a> {
     pub resources: &'a str,
     /// `value-sets-required.json`
     pub value_sets: &'a str,
+    /// `constraints.json`
+    pub constraints: &'a str,
     /// `search-parameters.json`
     pub search_parameters: &'a str,
 }

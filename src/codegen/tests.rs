@@ -10,6 +10,7 @@ struct Texts {
     resources: String,
     value_sets: String,
     search_parameters: String,
+    constraints: String,
 }
 
 impl Texts {
@@ -21,6 +22,7 @@ impl Texts {
             resources: read("resources.json"),
             value_sets: read("value-sets-required.json"),
             search_parameters: read("search-parameters.json"),
+            constraints: read("constraints.json"),
         }
     }
 
@@ -30,6 +32,7 @@ impl Texts {
             resources: &self.resources,
             value_sets: &self.value_sets,
             search_parameters: &self.search_parameters,
+            constraints: &self.constraints,
         }
     }
 }

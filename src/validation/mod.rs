@@ -6,6 +6,11 @@
 //! ([`At`]), reports there, and may keep notes in its part of [`Checks`] until
 //! the resource or the document closes.
 
+pub mod fhirpath;
+mod invariant;
+
+pub use invariant::constraints;
+
 use crate::model::{
     Reading, Resource,
     object::Object,
@@ -15,22 +20,40 @@ use crate::model::{
 /// What to check beyond the shape of a document. Made once, used for many
 /// documents and from many threads.
 #[derive(Debug, Default)]
-pub struct Validator {}
+pub struct Validator {
+    best_practice: bool,
+}
 
 impl Validator {
+    /// Reports, as information, what breaks a constraint that is but good
+    /// practice (`dom-6`: a narrative in each resource).
+    pub fn with_best_practice(mut self, best_practice: bool) -> Self {
+        self.best_practice = best_practice;
+        self
+    }
+
     /// Reads a resource of any type and checks it. The value is `None` when the
     /// document is no resource or not JSON.
     pub fn read(&self, bytes: &[u8]) -> Reading<Resource> {
-        Resource::from_slice_observed(bytes, &mut Checks { validator: self })
+        Resource::from_slice_observed(
+            bytes,
+            &mut Checks {
+                validator: self,
+                invariants: invariant::Invariants::default(),
+            },
+        )
     }
 }
 
 /// The checks of one document.
 struct Checks<'v> {
-    #[expect(dead_code, reason = "options come with the first rule that has one")]
     validator: &'v Validator,
+    invariants: invariant::Invariants,
 }
 
 impl Observer for Checks<'_> {
-    fn object(&mut self, _object: &dyn Object, _at: &mut At<'_, '_>) {}
+    fn object(&mut self, object: &dyn Object, at: &mut At<'_, '_>) {
+        self.invariants
+            .object(object, at, self.validator.best_practice);
+    }
 }

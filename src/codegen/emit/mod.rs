@@ -3,6 +3,7 @@
 
 mod codes;
 mod definitions;
+mod invariants;
 mod resource;
 mod schema;
 mod search;
@@ -74,6 +75,7 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
     let (definitions, offsets) = definitions::emit(model)?;
     files.push(file("resource.rs", resource::emit(model, &offsets)));
     files.push(definitions);
+    files.extend(invariants::emit(model)?);
     files.push(search::emit(model)?);
     files.push(GeneratedFile {
         name: "schemas.json".to_owned(),

@@ -13,6 +13,8 @@ pub struct Definitions {
     pub structures: Vec<Structure>,
     /// Expanded value sets of required bindings.
     pub value_sets: Vec<ValueSet>,
+    /// Constraints.
+    pub constraints: Vec<Constraint>,
     /// Search parameters.
     pub search_parameters: Vec<SearchParameter>,
 }
@@ -45,6 +47,9 @@ pub struct Element {
     pub content_reference: Option<String>,
     #[serde(default)]
     pub binding: Option<Binding>,
+    /// Keys of its constraints.
+    #[serde(default)]
+    pub constraint: Vec<String>,
     #[serde(default)]
     pub is_modifier: bool,
     #[serde(default)]
@@ -87,6 +92,21 @@ pub struct ValueSet {
 
 fn closed() -> bool {
     true
+}
+
+/// ElementDefinition.constraint.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Constraint {
+    pub key: String,
+    pub severity: String,
+    pub human: String,
+    pub expression: String,
+    #[serde(default)]
+    pub best_practice: bool,
+    /// Where it holds, if its key has other meanings elsewhere.
+    #[serde(default)]
+    pub structures: Vec<String>,
 }
 
 /// A SearchParameter.
@@ -134,11 +154,16 @@ pub fn definitions(inputs: &Inputs<'_>) -> Result<Definitions, Error> {
     struct SearchParameters {
         search_parameters: Vec<SearchParameter>,
     }
+    #[derive(Deserialize)]
+    struct Constraints {
+        constraints: Vec<Constraint>,
+    }
     let mut structures: Vec<Structure> = json::<Structures>("types.json", inputs.types)?.structures;
     structures.extend(json::<Structures>("resources.json", inputs.resources)?.structures);
     Ok(Definitions {
         structures,
         value_sets: json::<ValueSets>("value-sets-required.json", inputs.value_sets)?.value_sets,
+        constraints: json::<Constraints>("constraints.json", inputs.constraints)?.constraints,
         search_parameters: json::<SearchParameters>(
             "search-parameters.json",
             inputs.search_parameters,
