@@ -13,6 +13,7 @@ use crate::model::{
     object::Object,
     reader::{At, Observer},
 };
+use terminology::Terminology;
 
 /// What to check beyond the shape of a document. Made once, used for many
 /// documents and from many threads.
@@ -23,7 +24,11 @@ impl Validator {
     /// Reads a resource of any type and checks it. The value is `None` when the
     /// document is no resource or not JSON.
     pub fn read(&self, bytes: &[u8]) -> Reading<Resource> {
-        Resource::from_slice_observed(bytes, &mut Checks { validator: self })
+        let mut checks = Checks {
+            validator: self,
+            terminology: Terminology::default(),
+        };
+        Resource::from_slice_observed(bytes, &mut checks)
     }
 }
 
@@ -31,8 +36,11 @@ impl Validator {
 struct Checks<'v> {
     #[expect(dead_code, reason = "options come with the first rule that has one")]
     validator: &'v Validator,
+    terminology: Terminology,
 }
 
 impl Observer for Checks<'_> {
-    fn object(&mut self, _object: &dyn Object, _at: &mut At<'_, '_>) {}
+    fn object(&mut self, object: &dyn Object, at: &mut At<'_, '_>) {
+        self.terminology.object(object, at);
+    }
 }

@@ -9,17 +9,10 @@ const SHORT: [&str; 4] = ["xml", "json", "ttl", "html"];
 /// of FHIR's own formats count, because the specification uses them where it
 /// asks for media types.
 pub fn is_media_type(text: &str) -> bool {
-    let mut parts = text.split(';');
-    let Some(essence) = parts.next().map(str::trim_end) else {
-        return false;
-    };
-    if SHORT.contains(&text) {
-        return true;
-    }
-    essence
-        .split_once('/')
-        .is_some_and(|(main, sub)| is_name(main) && is_name(sub))
-        && parameters(text.get(essence.len()..).unwrap_or_default())
+    let (essence, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
+    let names = essence.trim_end().split_once('/');
+    names.is_some_and(|(main, sub)| is_name(main) && is_name(sub)) && parameters(rest)
+        || SHORT.contains(&text)
 }
 
 /// A name that may be registered (RFC 6838, section 4.2).
@@ -32,44 +25,42 @@ fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
 }
 
-/// `; name=value` any number of times; a value is a token or in quotes.
+/// `; name=value` any number of times. A value that is no token should be in
+/// quotes, but examples of the specification have `variant=DICOM WADO-RS`
+/// without them: anything printable is taken.
 fn parameters(mut text: &str) -> bool {
-    loop {
-        text = text.trim_start();
-        if text.is_empty() {
-            return true;
-        }
-        let Some(rest) = text.strip_prefix(';') else {
-            return false;
-        };
+    while let Some(rest) = text.trim_start().strip_prefix(';') {
         let Some((name, value)) = rest.split_once('=') else {
-            return rest.trim().is_empty();
+            return false;
         };
         let Some(length) = value_length(value) else {
             return false;
         };
-        if !name.trim().bytes().all(is_token) || name.trim().is_empty() {
+        if name.trim().is_empty() || !name.trim().bytes().all(is_token) {
             return false;
         }
         text = value.get(length..).unwrap_or_default();
     }
+    text.trim_start().is_empty()
 }
 
 fn value_length(value: &str) -> Option<usize> {
-    if !value.starts_with('"') {
-        let length = value.bytes().take_while(|byte| is_token(*byte)).count();
-        return (length > 0).then_some(length);
-    }
-    let mut escaped = true;
-    for (index, byte) in value.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Some(index + 1),
-            _ => {}
+    let mut bytes = value.bytes().enumerate();
+    if value.starts_with('"') {
+        bytes.next();
+        while let Some((index, byte)) = bytes.next() {
+            match byte {
+                b'\\' => drop(bytes.next()),
+                b'"' => return Some(index + 1),
+                _ => {}
+            }
         }
+        return None;
     }
-    None
+    let length = bytes
+        .take_while(|(_, byte)| matches!(byte, b' '..=b'~') && *byte != b';')
+        .count();
+    (length > 0).then_some(length)
 }
 
 fn is_token(byte: u8) -> bool {
@@ -89,6 +80,7 @@ mod tests {
             "application/hl7-v3+xml;a=b;c=\"d;\\\"e\"",
             "image/svg+xml",
             "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            "application/dicom; variant=DICOM WADO-RS; a=b",
             "json",
         ] {
             assert!(is_media_type(text), "{text}");
