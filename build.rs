@@ -32,6 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         resources: &read("resources.json")?,
         value_sets: &read("value-sets-required.json")?,
         constraints: &read("constraints.json")?,
+        code_systems: &read("code-systems.json")?,
+        composed_value_sets: &read("value-sets.json")?,
         search_parameters: &read("search-parameters.json")?,
     })?;
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");

@@ -2,6 +2,7 @@
 
 mod constraints;
 mod search;
+mod terminology;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,8 @@ pub fn lower(definitions: &Definitions) -> Result<Model, Error> {
             kind => return Err(Error::new(&structure.url, format!("unknown kind {kind}"))),
         }
     }
+    model.code_systems = terminology::code_systems(definitions);
+    model.value_sets = terminology::value_sets(definitions)?;
     model.resources.sort();
     model.counts.required_value_sets = required.len();
     for parameter in &definitions.search_parameters {
@@ -142,6 +145,7 @@ fn structs(structure: &Structure, model: &mut Model) -> Result<(), Error> {
                     rust: String::new(),
                     kind,
                     short: one_line(&element.short),
+                    binding: if root { binding(element) } else { None },
                     elements: Vec::new(),
                     constraints: Vec::new(),
                 },
@@ -196,13 +200,7 @@ fn lower_element(
     if !choice && element.types.len() > 1 {
         return Err(Error::new(&element.path, "several types without [x]"));
     }
-    let binding = element.binding.as_ref().and_then(|binding| {
-        let value_set = without_version(binding.value_set.as_deref()?).to_owned();
-        Some(Binding {
-            strength: binding.strength.clone(),
-            value_set,
-        })
-    });
+    let binding = binding(element);
     let object = |path: &str| TypeRef {
         code: path.to_owned(),
         targets: Vec::new(),
@@ -237,6 +235,18 @@ fn lower_element(
         is_summary: element.is_summary,
         constraints: Vec::new(),
         boxed: false,
+    })
+}
+
+fn binding(element: &parse::Element) -> Option<Binding> {
+    let binding = element.binding.as_ref()?;
+    Some(Binding {
+        strength: binding.strength.clone(),
+        value_set: without_version(binding.value_set.as_deref()?).to_owned(),
+        max_value_set: binding
+            .max_value_set
+            .as_deref()
+            .map(|url| without_version(url).to_owned()),
     })
 }
 

@@ -29,6 +29,10 @@ pub struct Inputs<'a> {
     pub value_sets: &'a str,
     /// `constraints.json`
     pub constraints: &'a str,
+    /// `code-systems.json`
+    pub code_systems: &'a str,
+    /// `value-sets.json`
+    pub composed_value_sets: &'a str,
     /// `search-parameters.json`
     pub search_parameters: &'a str,
 }

@@ -9,6 +9,8 @@ struct Texts {
     types: String,
     resources: String,
     value_sets: String,
+    code_systems: String,
+    composed_value_sets: String,
     search_parameters: String,
     constraints: String,
 }
@@ -21,6 +23,8 @@ impl Texts {
             types: read("types.json"),
             resources: read("resources.json"),
             value_sets: read("value-sets-required.json"),
+            code_systems: read("code-systems.json"),
+            composed_value_sets: read("value-sets.json"),
             search_parameters: read("search-parameters.json"),
             constraints: read("constraints.json"),
         }
@@ -31,6 +35,8 @@ impl Texts {
             types: &self.types,
             resources: &self.resources,
             value_sets: &self.value_sets,
+            code_systems: &self.code_systems,
+            composed_value_sets: &self.composed_value_sets,
             search_parameters: &self.search_parameters,
             constraints: &self.constraints,
         }

@@ -102,6 +102,20 @@ rules! {
     PrimitiveRange = "primitive-range", Error, Value, "a number lies in the range of its type";
     /// A code that the required binding does not have.
     RequiredBinding = "required-binding", Error, CodeInvalid, "a code with a required binding is one of its value set";
+    /// No coding of the value set of an extensible binding.
+    ExtensibleBinding = "extensible-binding", Warning, CodeInvalid, "a concept with an extensible binding has a coding of its value set, if one applies";
+    /// No coding of the value set of a preferred binding.
+    PreferredBinding = "preferred-binding", Information, CodeInvalid, "a concept with a preferred binding has a coding of its value set, if possible";
+    /// No coding of the value set that holds whatever the strength of the binding.
+    MaxBinding = "max-binding", Error, CodeInvalid, "a concept with a maxValueSet has a coding of it";
+    /// A code that its code system does not have.
+    UnknownCode = "unknown-code", Warning, CodeInvalid, "a code is one of its code system, where all codes of that are known";
+    /// A display that is not that of the code.
+    Display = "display", Warning, CodeInvalid, "a display is the one that the code system gives the code";
+    /// A system that is no code system; as a warning: none.
+    CodingSystem = "coding-system", Error, CodeInvalid, "the system of a coding is the absolute URI of a code system";
+    /// A unit that is not UCUM though it says so.
+    Ucum = "ucum", Warning, CodeInvalid, "a unit of the system UCUM is one";
     /// A narrative that is no well-formed XHTML div.
     Narrative = "narrative-xhtml", Error, Invalid, "a narrative is well-formed XHTML with a div as its root";
     /// More issues than the reader keeps.

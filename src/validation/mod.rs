@@ -8,6 +8,7 @@
 
 pub mod fhirpath;
 mod invariant;
+pub mod terminology;
 
 pub use invariant::constraints;
 
@@ -17,10 +18,34 @@ use crate::model::{
     reader::{At, Observer},
 };
 
-/// What to check beyond the shape of a document. Made once, used for many
-/// documents and from many threads.
+/// How far validation goes; each level includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The shape of the JSON and the lexical forms of primitives, as reading does.
+    Shape,
+    /// Codes: value sets, code systems, languages, media types, units.
+    Bindings,
+    /// The constraints (FHIRPath) of the definitions.
+    Constraints,
+    /// References, Bundles, extensions and profiles.
+    #[default]
+    Full,
+}
+
+/// What a [`Validator`] checks.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How far it goes.
+    pub level: Level,
+    /// Whether constraints that are but good practice are reported.
+    pub best_practice: bool,
+}
+
+/// Checks more than the shape of a document. Made once, used for many documents
+/// and from many threads.
 #[derive(Debug, Default)]
 pub struct Validator {
+    level: Level,
     best_practice: bool,
 }
 
@@ -35,25 +60,32 @@ impl Validator {
     /// Reads a resource of any type and checks it. The value is `None` when the
     /// document is no resource or not JSON.
     pub fn read(&self, bytes: &[u8]) -> Reading<Resource> {
-        Resource::from_slice_observed(
-            bytes,
-            &mut Checks {
-                validator: self,
-                invariants: invariant::Invariants::default(),
-            },
-        )
+        if self.level == Level::Shape {
+            return Resource::from_slice(bytes);
+        }
+        let mut checks = Checks {
+            validator: self,
+            terminology: terminology::Terminology::default(),
+            invariants: invariant::Invariants::default(),
+        };
+        Resource::from_slice_observed(bytes, &mut checks)
     }
 }
 
 /// The checks of one document.
 struct Checks<'v> {
     validator: &'v Validator,
+    terminology: terminology::Terminology,
     invariants: invariant::Invariants,
 }
 
 impl Observer for Checks<'_> {
     fn object(&mut self, object: &dyn Object, at: &mut At<'_, '_>) {
-        self.invariants
-            .object(object, at, self.validator.best_practice);
+        let level = self.validator.level;
+        self.terminology.object(object, at);
+        if level >= Level::Constraints {
+            self.invariants
+                .object(object, at, self.validator.best_practice);
+        }
     }
 }

@@ -7,6 +7,7 @@ mod invariants;
 mod resource;
 mod schema;
 mod search;
+mod terminology;
 mod types;
 mod writer;
 
@@ -77,6 +78,9 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
     files.push(definitions);
     files.extend(invariants::emit(model)?);
     files.push(search::emit(model)?);
+    root.line("mod terminology;");
+    root.line("pub(super) use terminology::*;");
+    files.extend(terminology::emit(model)?);
     files.push(GeneratedFile {
         name: "schemas.json".to_owned(),
         text: schema::emit(model)?,

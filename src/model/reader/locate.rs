@@ -6,8 +6,7 @@ use super::Reader;
 /// The offset of the value that the rest of a FHIRPath leads to, from the object
 /// at `from`; of the last step that could be found if it leads nowhere.
 pub(super) fn offset(source: &str, from: usize, below: &str) -> usize {
-    let mut reader = Reader::new(source.as_bytes());
-    reader.pos = from;
+    let mut reader = Reader::at(source, from);
     let mut found = from;
     for step in below.split('.') {
         let (name, index) = match step.split_once('[') {

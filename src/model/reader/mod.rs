@@ -120,18 +120,9 @@ impl<'a> Reader<'a> {
             }
         };
         let mut reader = Self {
-            source,
-            bytes: source.as_bytes(),
-            pos: 0,
-            depth: 0,
-            dead: false,
             bad_utf8,
             path: Vec::with_capacity(16),
-            arrays: Vec::new(),
-            issues: Vec::new(),
-            dropped: 0,
-            errors: 0,
-            observer: None,
+            ..Self::at(source, 0)
         };
         if source.starts_with('\u{feff}') {
             reader.push_issue(
@@ -144,6 +135,24 @@ impl<'a> Reader<'a> {
             reader.pos = '\u{feff}'.len_utf8();
         }
         reader
+    }
+
+    /// A reader at a place of a text, with nothing read yet.
+    fn at(source: &'a str, pos: usize) -> Self {
+        Self {
+            source,
+            bytes: source.as_bytes(),
+            pos,
+            depth: 0,
+            dead: false,
+            bad_utf8: None,
+            path: Vec::new(),
+            arrays: Vec::new(),
+            issues: Vec::new(),
+            dropped: 0,
+            errors: 0,
+            observer: None,
+        }
     }
 
     /// Whether the document is an object at all.

@@ -478,18 +478,8 @@ impl<'a> Reader<'a> {
     /// stands, without moving the cursor or reporting anything.
     fn find_resource_type(&mut self) -> Option<Cow<'a, str>> {
         let mut ahead = Reader {
-            source: self.source,
-            bytes: self.bytes,
-            pos: self.pos,
             depth: self.depth,
-            dead: false,
-            bad_utf8: None,
-            path: Vec::new(),
-            arrays: Vec::new(),
-            issues: Vec::new(),
-            dropped: 0,
-            errors: 0,
-            observer: None,
+            ..Reader::at(self.source, self.pos)
         };
         if !ahead.enter() || ahead.closes(b'}') {
             return None;
