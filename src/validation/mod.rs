@@ -6,11 +6,16 @@
 //! ([`At`]), reports there, and may keep notes in its part of [`Checks`] until
 //! the resource or the document closes.
 
+mod bundle;
+mod reference;
+
 use crate::model::{
-    Reading, Resource,
+    Bundle, BundleEntry, Reading, Reference, Resource,
+    definition::Kind,
     object::Object,
     reader::{At, Observer},
 };
+use reference::notes::Notes;
 
 /// What to check beyond the shape of a document. Made once, used for many
 /// documents and from many threads.
@@ -21,7 +26,13 @@ impl Validator {
     /// Reads a resource of any type and checks it. The value is `None` when the
     /// document is no resource or not JSON.
     pub fn read(&self, bytes: &[u8]) -> Reading<Resource> {
-        Resource::from_slice_observed(bytes, &mut Checks { validator: self })
+        Resource::from_slice_observed(
+            bytes,
+            &mut Checks {
+                validator: self,
+                notes: Notes::default(),
+            },
+        )
     }
 }
 
@@ -29,8 +40,34 @@ impl Validator {
 struct Checks<'v> {
     #[expect(dead_code, reason = "options come with the first rule that has one")]
     validator: &'v Validator,
+    notes: Notes,
 }
 
 impl Observer for Checks<'_> {
-    fn object(&mut self, _object: &dyn Object, _at: &mut At<'_, '_>) {}
+    fn object(&mut self, object: &dyn Object, at: &mut At<'_, '_>) {
+        links(object, at, &mut self.notes);
+    }
+}
+
+/// References, Bundles and extensions.
+fn links(object: &dyn Object, at: &mut At<'_, '_>, notes: &mut Notes) {
+    let any = object.as_any();
+    match object.definition().kind {
+        Kind::ComplexType => {
+            if let Some(reference) = any.downcast_ref::<Reference>() {
+                reference::check(reference, at, notes);
+            }
+        }
+        Kind::Backbone => {
+            if let Some(entry) = any.downcast_ref::<BundleEntry>() {
+                bundle::check_entry(entry, at, notes);
+            }
+        }
+        Kind::Resource => {
+            reference::close_container(object, at, notes);
+            if let Some(bundle) = any.downcast_ref::<Bundle>() {
+                bundle::close(bundle, at, notes);
+            }
+        }
+    }
 }
