@@ -53,6 +53,8 @@ pub enum IssueType {
     Invalid,
     /// A constraint does not hold.
     Invariant,
+    /// What is referred to is not there, or not known.
+    NotFound,
     /// A required element is missing.
     Required,
     /// Wrong shape: unknown element, wrong JSON type, wrong cardinality.
@@ -70,6 +72,7 @@ impl IssueType {
             Self::CodeInvalid => "code-invalid",
             Self::Invalid => "invalid",
             Self::Invariant => "invariant",
+            Self::NotFound => "not-found",
             Self::Required => "required",
             Self::Structure => "structure",
             Self::TooCostly => "too-costly",

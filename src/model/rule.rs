@@ -120,4 +120,34 @@ rules! {
     Narrative = "narrative-xhtml", Error, Invalid, "a narrative is well-formed XHTML with a div as its root";
     /// More issues than the reader keeps.
     TooManyIssues = "too-many-issues", Fatal, TooCostly, "a document has at most 10,000 issues";
+    /// A reference to a resource of a type that its element does not allow.
+    ReferenceTarget = "reference-target", Error, Structure, "a reference points to a resource of a type that its element allows";
+    /// A Reference.type that is no resource type or contradicts the reference.
+    ReferenceType = "reference-type", Error, Structure, "Reference.type is the type that the reference points to";
+    /// A reference that has none of the forms of references.
+    ReferenceForm = "reference-form", Error, Value, "a reference is Type/id, an absolute URI, or # and the id of a contained resource";
+    /// A reference that must lead somewhere inside its Bundle and does not.
+    ReferenceUnresolved = "reference-unresolved", Error, NotFound, "a reference with a meaning only inside its Bundle leads to one of its entries";
+    /// A Reference that says nothing.
+    ReferenceEmpty = "reference-empty", Warning, Required, "a Reference has a reference, an identifier or a display";
+    /// A fullUrl that is missing, not absolute, or not that of its resource.
+    BundleFullUrl = "bundle-full-url", Error, Value, "a fullUrl is absolute and fits the type and id of its resource";
+    /// An entry whose parts do not fit together or the type of the Bundle.
+    BundleEntry = "bundle-entry", Error, Structure, "the request, response, search and resource of an entry fit together and the type of the Bundle";
+    /// Links of a Bundle that are missing or stand twice.
+    BundleLink = "bundle-link", Warning, Structure, "a search result has a self link, and each link relation stands once";
+    /// An entry of a document that the Composition does not lead to.
+    DocumentOrphan = "document-orphan", Warning, Structure, "references lead from the Composition to every entry of a document";
+    /// An extension where its definition does not allow it.
+    ExtensionContext = "extension-context", Error, Structure, "a known extension stands where its definition allows it";
+    /// An extension with a value that its definition does not allow.
+    ExtensionValue = "extension-value", Error, Structure, "a known extension has a value or the parts that its definition gives";
+    /// An extension that stands too often.
+    ExtensionCardinality = "extension-cardinality", Error, Structure, "a known extension and its parts stand as often as the definition says";
+    /// An extension that changes the meaning where it must not, or the reverse.
+    ExtensionModifier = "extension-modifier", Error, Structure, "a known extension is a modifier extension exactly if its definition says so";
+    /// An extension that nobody here knows.
+    ExtensionUnknown = "extension-unknown", Information, NotFound, "extensions are known; modifier extensions must be";
+    /// A URL of an extension that is not absolute.
+    ExtensionUrl = "extension-url", Error, Value, "the URL of an extension is absolute, but for the parts of an extension";
 }

@@ -1,78 +1,201 @@
-//! Well-formedness of narratives: an XHTML fragment with one `div` as its root
-//! (<https://hl7.org/fhir/R4/narrative.html#xhtml>, XML 1.0).
+//! Narratives: an XHTML fragment with one `div` as its root, of basic formatting
+//! alone and not empty (<https://hl7.org/fhir/R4/narrative.html#xhtml>, XML 1.0).
 
-use std::ops::ControlFlow;
+mod allowed;
+
+use super::{Constraint, Rule, Severity};
 
 /// The namespace that the root element must be in.
 const NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
 
+/// Elements and attributes are those of basic formatting.
+static TXT_1: Constraint = Constraint {
+    key: "txt-1",
+    severity: Severity::Error,
+    human: "a narrative has only the basic formatting elements and attributes of HTML 4.0 \
+            (chapters 7 to 11 without 9.4, and 15), a, img and style attributes",
+    expression: "htmlChecks()",
+};
+
+/// There is something to read or to see.
+static TXT_2: Constraint = Constraint {
+    key: "txt-2",
+    severity: Severity::Error,
+    human: "a narrative has content that is not white space",
+    expression: "htmlChecks()",
+};
+
 /// What is wrong with a narrative.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct XhtmlDefect {
+    pub(crate) rule: Rule,
     pub(crate) expected: &'static str,
     pub(crate) found: String,
 }
 
-type Step<'a> = Result<ControlFlow<(), &'a str>, XhtmlDefect>;
-
-/// Checks that the text is one well-formed `div` element in the XHTML namespace.
+/// Checks that the text is one well-formed `div` element in the XHTML namespace
+/// that has content, and nothing that a narrative must not have.
 pub(crate) fn check(text: &str) -> Result<(), XhtmlDefect> {
     let text = trim(text);
-    let mut open: Vec<&str> = Vec::new();
+    let mut narrative = Narrative::default();
     let mut rest = text;
-    let mut rooted = false;
     while !rest.is_empty() {
         let Some(markup) = memchr::memchr2(b'<', b'&', rest.as_bytes()) else {
-            characters(rest, &open)?;
+            narrative.characters(rest)?;
             break;
         };
         let (before, from) = rest.split_at(markup);
-        characters(before, &open)?;
-        if rooted && open.is_empty() {
+        narrative.characters(before)?;
+        if narrative.rooted && narrative.open.is_empty() {
             return defect("nothing after the root div", from);
         }
-        rest = if from.starts_with('&') {
-            entity(from)?
+        rest = narrative.markup(from)?;
+    }
+    narrative.end(text)
+}
+
+/// What is known of a narrative so far.
+#[derive(Default)]
+struct Narrative<'a> {
+    /// Names of the elements that are open.
+    open: Vec<&'a str>,
+    rooted: bool,
+    /// Whether it has text or an image.
+    content: bool,
+    /// The first thing that a narrative must not have, and where. Told only
+    /// when nothing is wrong with the form.
+    forbidden: Option<(&'static str, &'a str)>,
+}
+
+impl<'a> Narrative<'a> {
+    /// Text between tags; outside of the root only white space.
+    fn characters(&mut self, text: &str) -> Result<(), XhtmlDefect> {
+        if self.open.is_empty() && !trim(text).is_empty() {
+            return defect("a div as root, with all text inside", trim(text));
+        }
+        if text.contains("]]>") {
+            return defect("no ]]> in text", "]]>");
+        }
+        self.content = self.content || !trim(text).is_empty();
+        Ok(())
+    }
+
+    /// A tag, an entity or the like; what stands behind it.
+    fn markup(&mut self, from: &'a str) -> Result<&'a str, XhtmlDefect> {
+        if from.starts_with('&') {
+            let rest = entity(from)?;
+            let text = from.get(..from.len() - rest.len()).unwrap_or_default();
+            self.content = self.content || !is_white(text);
+            Ok(rest)
         } else if from.starts_with("<!--") {
-            comment(from)?
+            comment(from)
         } else if let Some(inner) = from.strip_prefix("<![CDATA[") {
-            if open.is_empty() {
+            if self.open.is_empty() {
                 return defect("a div as root", from);
             }
-            after(inner, "]]>", "]]> at the end of the CDATA section")?
+            let rest = after(inner, "]]>", "]]> at the end of the CDATA section")?;
+            let end = (inner.len() - rest.len()).saturating_sub("]]>".len());
+            self.content = self.content || !trim(inner.get(..end).unwrap_or_default()).is_empty();
+            Ok(rest)
         } else if let Some(inner) = from.strip_prefix("<?") {
-            after(inner, "?>", "?> at the end of the processing instruction")?
+            after(inner, "?>", "?> at the end of the processing instruction")
         } else if from.starts_with("<!") {
-            return defect("no document type declaration", from);
+            defect("no document type declaration", from)
         } else if let Some(inner) = from.strip_prefix("</") {
-            end_tag(inner, &mut open)?
+            end_tag(inner, &mut self.open)
         } else {
-            rooted = true;
-            match start_tag(from, &mut open)? {
-                ControlFlow::Continue(rest) => rest,
-                ControlFlow::Break(()) => return defect("a div as root", from),
-            }
-        };
+            self.start_tag(from)
+        }
     }
-    match open.last() {
-        Some(name) => Err(XhtmlDefect {
-            expected: "every element closed",
-            found: format!("the end of the narrative inside <{}>", short(name)),
-        }),
-        None if !rooted => defect("a div as root", text),
-        None => Ok(()),
+
+    fn start_tag(&mut self, from: &'a str) -> Result<&'a str, XhtmlDefect> {
+        let (name, mut rest) = name(from.get(1..).unwrap_or_default());
+        if name.is_empty() {
+            return defect("< as &lt; or the name of an element after it", from);
+        }
+        let element = bare(name);
+        if !allowed::element(element) {
+            self.forbid("only elements of basic formatting", from);
+        }
+        self.content |= element == "img";
+        let mut seen = 0;
+        let mut spaces: Vec<&str> = Vec::new();
+        let mut namespace = None;
+        loop {
+            let trimmed = trim_start(rest);
+            let spaced = trimmed.len() < rest.len();
+            rest = trimmed;
+            let closed = rest.strip_prefix("/>");
+            if let Some(rest) = closed.or_else(|| rest.strip_prefix('>')) {
+                if !self.rooted && !(element == "div" && namespace == Some(NAMESPACE)) {
+                    return if element == "div" {
+                        defect("a div in the namespace http://www.w3.org/1999/xhtml", from)
+                    } else {
+                        defect("a div as root", from)
+                    };
+                }
+                self.rooted = true;
+                if closed.is_none() {
+                    self.open.push(name);
+                }
+                return Ok(rest);
+            }
+            let (attribute, value, after) = attribute(rest, spaced)?;
+            let twice = if let Some(suffix) = attribute.strip_prefix("xmlns") {
+                if suffix.trim_start_matches(':') == prefix(name) {
+                    namespace = Some(value);
+                }
+                let twice = spaces.contains(&suffix);
+                spaces.push(suffix);
+                twice
+            } else {
+                let bit = allowed::attribute(element, attribute);
+                if bit == 0 || !allowed::value(attribute, value) {
+                    self.forbid("no attribute but those of basic formatting", rest);
+                }
+                let twice = seen & bit != 0;
+                seen |= bit;
+                twice
+            };
+            if twice {
+                return defect("each attribute once", rest);
+            }
+            rest = after;
+        }
+    }
+
+    fn forbid(&mut self, expected: &'static str, at: &'a str) {
+        self.forbidden = self.forbidden.or(Some((expected, at)));
+    }
+
+    /// What can be said only at the end.
+    fn end(&self, text: &str) -> Result<(), XhtmlDefect> {
+        if let Some(name) = self.open.last() {
+            return Err(XhtmlDefect {
+                rule: Rule::Narrative,
+                expected: "every element closed",
+                found: format!("the end of the narrative inside <{}>", short(name)),
+            });
+        }
+        if !self.rooted {
+            return defect("a div as root", text);
+        }
+        if let Some((expected, at)) = self.forbidden {
+            return broken(&TXT_1, expected, at);
+        }
+        if !self.content {
+            return broken(&TXT_2, "a text or an image in the narrative", text);
+        }
+        Ok(())
     }
 }
 
-/// Text between tags; outside of the root only white space.
-fn characters(text: &str, open: &[&str]) -> Result<(), XhtmlDefect> {
-    if open.is_empty() && !trim(text).is_empty() {
-        return defect("a div as root, with all text inside", trim(text));
-    }
-    if text.contains("]]>") {
-        return defect("no ]]> in text", "]]>");
-    }
-    Ok(())
+/// Whether a character reference stands for white space.
+fn is_white(reference: &str) -> bool {
+    matches!(
+        reference.trim_start_matches("&#").trim_start_matches('0'),
+        "9;" | "10;" | "13;" | "32;" | "x9;" | "xA;" | "xa;" | "xD;" | "xd;" | "x20;"
+    )
 }
 
 /// The entities that XML itself defines. A narrative has no document type, so
@@ -134,56 +257,12 @@ fn end_tag<'a>(inner: &'a str, open: &mut Vec<&'a str>) -> Result<&'a str, Xhtml
     match open.pop() {
         Some(expected) if expected == name => Ok(rest),
         Some(expected) => Err(XhtmlDefect {
+            rule: Rule::Narrative,
             expected: "end tags that match the start tags",
             found: format!("</{}> for <{}>", short(name), short(expected)),
         }),
         None => defect("a start tag before the end tag", inner),
     }
-}
-
-/// A start tag; `Break` when it is the root and no div.
-fn start_tag<'a>(from: &'a str, open: &mut Vec<&'a str>) -> Step<'a> {
-    let (name, mut rest) = name(from.get(1..).unwrap_or_default());
-    if name.is_empty() {
-        return defect("< as &lt; or the name of an element after it", from);
-    }
-    let mut names: Vec<&str> = Vec::new();
-    let mut namespace = None;
-    loop {
-        let trimmed = trim_start(rest);
-        let spaced = trimmed.len() < rest.len();
-        rest = trimmed;
-        let closed = rest.strip_prefix("/>");
-        if let Some(rest) = closed.or_else(|| rest.strip_prefix('>')) {
-            if open.is_empty() && !is_root(name, namespace) {
-                return if bare(name) == "div" {
-                    defect("a div in the namespace http://www.w3.org/1999/xhtml", from)
-                } else {
-                    Ok(ControlFlow::Break(()))
-                };
-            }
-            if closed.is_none() {
-                open.push(name);
-            }
-            return Ok(ControlFlow::Continue(rest));
-        }
-        let (attribute, value, after) = attribute(rest, spaced)?;
-        if names.contains(&attribute) {
-            return defect("each attribute once", rest);
-        }
-        if attribute
-            .strip_prefix("xmlns")
-            .is_some_and(|suffix| suffix.trim_start_matches(':') == prefix(name))
-        {
-            namespace = Some(value);
-        }
-        names.push(attribute);
-        rest = after;
-    }
-}
-
-fn is_root(name: &str, namespace: Option<&str>) -> bool {
-    bare(name) == "div" && namespace == Some(NAMESPACE)
 }
 
 fn bare(name: &str) -> &str {
@@ -254,8 +333,23 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\n', '\r'])
 }
 
+/// A defect of the form.
 fn defect<T>(expected: &'static str, found: &str) -> Result<T, XhtmlDefect> {
     Err(XhtmlDefect {
+        rule: Rule::Narrative,
+        expected,
+        found: format!("\"{}\"", short(found)),
+    })
+}
+
+/// A defect of what is well-formed.
+fn broken(
+    constraint: &'static Constraint,
+    expected: &'static str,
+    found: &str,
+) -> Result<(), XhtmlDefect> {
+    Err(XhtmlDefect {
+        rule: Rule::Constraint(constraint),
         expected,
         found: format!("\"{}\"", short(found)),
     })
@@ -285,17 +379,17 @@ mod tests {
     #[test]
     fn accepts_well_formed_narratives() {
         for inner in [
-            "",
             "text",
             "<p>a<br/>b</p>",
             "<!-- c --> &amp; &#160; &#xA0;",
+            "<img src='x.png' alt='x'/>",
+            "<table class='grid'><tr><td colspan='2' style='color: red'>1</td></tr></table>",
             "<a href='x' title=\"a > b\">y</a>",
             "<![CDATA[<]]>",
         ] {
             assert_eq!(check(&div(inner)), Ok(()), "{inner}");
         }
         assert_eq!(check(&format!("\n {} \n", div("x"))), Ok(()));
-        assert_eq!(check("<div xmlns='http://www.w3.org/1999/xhtml'/>"), Ok(()));
         assert_eq!(
             check("<h:div xmlns:h='http://www.w3.org/1999/xhtml'>x</h:div>"),
             Ok(())
@@ -326,11 +420,56 @@ mod tests {
             "text",
             "<p>x</p>",
             "<div>x</div>",
-            "x<div xmlns='http://www.w3.org/1999/xhtml'/>",
+            "x<div xmlns='http://www.w3.org/1999/xhtml'>x</div>",
             "<!DOCTYPE html>",
         ] {
             assert!(check(whole).is_err(), "{whole}");
         }
-        assert!(check(&format!("{0}{0}", div(""))).is_err());
+        assert!(check(&format!("{0}{0}", div("x"))).is_err());
+    }
+
+    fn code(narrative: &str) -> &'static str {
+        check(narrative).map_or_else(|defect| defect.rule.code(), |()| "")
+    }
+
+    #[test]
+    fn refuses_what_is_no_basic_formatting() {
+        for inner in [
+            "<script>x</script>",
+            "<p onclick='x()'>x</p>",
+            "<form>x</form>",
+            "<iframe src='x'/>x",
+            "<object/>x",
+            "<link rel='stylesheet' href='x'/>x",
+            "<base href='x'/>x",
+            "<font>x</font>",
+            "<P>x</P>",
+            "<a href=' JavaScript:x()'>x</a>",
+            "<p href='x'>x</p>",
+        ] {
+            assert_eq!(code(&div(inner)), "txt-1", "{inner}");
+        }
+        // What is not well-formed is not looked at for anything else.
+        assert_eq!(code(&div("<p onclick='x()'>x")), "narrative-xhtml");
+        assert_eq!(
+            code(&div("<p class='1' class='2'>x</p>")),
+            "narrative-xhtml"
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_empty() {
+        for inner in [
+            "",
+            " \n",
+            "<p> </p>",
+            "<!-- x -->",
+            "&#32;&#x20;",
+            "<![CDATA[ ]]>",
+            "<br/>",
+        ] {
+            assert_eq!(code(&div(inner)), "txt-2", "{inner}");
+        }
+        assert_eq!(code("<div xmlns='http://www.w3.org/1999/xhtml'/>"), "txt-2");
     }
 }

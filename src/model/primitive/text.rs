@@ -9,7 +9,7 @@
 use std::{borrow::Cow, fmt, ops, str::FromStr};
 
 use super::{Defect, JsonType, PrimitiveType};
-use crate::model::{Rule, xhtml};
+use crate::model::xhtml;
 
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident, $fhir:literal, $check:expr;)*) => {$(
@@ -102,7 +102,7 @@ texts! {
     Uuid, "uuid", |text| check(uuid(text), "a UUID as urn:uuid: and lower-case hexadecimal 8-4-4-4-12");
     /// A narrative in XHTML.
     Xhtml, "xhtml", |text| xhtml::check(text).map_err(|defect| Defect {
-        rule: Rule::Narrative,
+        rule: defect.rule,
         expected: Cow::Borrowed(defect.expected),
         found: Some(defect.found),
     });

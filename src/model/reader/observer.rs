@@ -93,6 +93,29 @@ impl<'r, 'a> At<'r, 'a> {
             .push_issue(rule, severity, offset, expected, found);
     }
 
+    /// Reports an issue of something inside the object, whose offset is known.
+    pub fn report_at(
+        &mut self,
+        below: &str,
+        offset: usize,
+        rule: Rule,
+        severity: Severity,
+        expected: String,
+        found: String,
+    ) {
+        let expression = format!("{}.{below}", self.reader.expression());
+        self.reader.keep(Issue {
+            rule,
+            severity,
+            expression,
+            offset,
+            line: 0,
+            column: 0,
+            expected,
+            found,
+        });
+    }
+
     /// Reports an issue of something inside the object: `below` is the rest of
     /// its FHIRPath, `code.coding[0].system`. Looks for its place in the
     /// document, which takes time: not for what is valid.
@@ -105,17 +128,7 @@ impl<'r, 'a> At<'r, 'a> {
         found: String,
     ) {
         let offset = super::locate::offset(self.reader.source, self.offset, below);
-        let expression = format!("{}.{below}", self.reader.expression());
-        self.reader.keep(Issue {
-            rule,
-            severity,
-            expression,
-            offset,
-            line: 0,
-            column: 0,
-            expected,
-            found,
-        });
+        self.report_at(below, offset, rule, severity, expected, found);
     }
 }
 

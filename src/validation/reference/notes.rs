@@ -1,0 +1,105 @@
+//! What is noted about each reference until the resource or the Bundle that it
+//! points into is complete.
+
+use std::collections::HashMap;
+
+use crate::model::reader::At;
+
+/// A reference that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Note {
+    /// Offset of the Reference.
+    pub(crate) offset: usize,
+    /// Hash of its text: of `Type/id` when it is relative, else of the whole;
+    /// without a version.
+    pub(crate) hash: u64,
+    /// How it points.
+    pub(crate) way: Way,
+    /// Index of the entry of the innermost Bundle that it is in.
+    pub(crate) entry: usize,
+    /// The types that it may point to; empty means any.
+    pub(crate) targets: &'static [&'static str],
+}
+
+/// How a reference points, as far as it matters in a Bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// `Type/id`.
+    Relative,
+    /// An absolute URL whose end is `Type/id`.
+    Rest,
+    /// A URN: it has no meaning outside of the Bundle.
+    Urn,
+    /// Any other absolute URI.
+    Absolute,
+    /// `Type?query`.
+    Conditional,
+}
+
+/// The notes of a document.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// References into Bundles, of the innermost open Bundle last.
+    pub(crate) links: Vec<Note>,
+    /// References to contained resources: offset and hash.
+    pub(crate) fragments: Vec<(usize, u64)>,
+    /// Offsets of the entries of open Bundles.
+    pub(crate) entries: Vec<usize>,
+}
+
+impl Notes {
+    /// Takes the notes on the references inside a Bundle that closes.
+    pub(crate) fn take_links(&mut self, at: &At<'_, '_>) -> Vec<Note> {
+        let first = self.links.partition_point(|note| note.offset < at.offset());
+        self.links.split_off(first)
+    }
+
+    /// Takes the offsets of the entries of a Bundle that closes.
+    pub(crate) fn take_entries(&mut self, at: &At<'_, '_>) -> Vec<usize> {
+        let first = self.entries.partition_point(|&offset| offset < at.offset());
+        self.entries.split_off(first)
+    }
+
+    /// Takes the notes on the fragments inside a resource that closes.
+    pub(crate) fn take_fragments(&mut self, at: &At<'_, '_>) -> Vec<(usize, u64)> {
+        let first = self
+            .fragments
+            .partition_point(|&(offset, _)| offset < at.offset());
+        self.fragments.split_off(first)
+    }
+}
+
+/// The start of a hash.
+const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Hash of a text (FNV-1a): two texts that meet hide an issue, and no more.
+pub(crate) fn hash(text: &str) -> u64 {
+    text.bytes().fold(EMPTY, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Offsets by hash, handed out one by one: where the references with a text are.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets {
+    by_hash: HashMap<u64, (usize, Vec<usize>)>,
+}
+
+impl Offsets {
+    /// The offsets in the order of the document.
+    pub(crate) fn new(notes: impl Iterator<Item = (usize, u64)>) -> Self {
+        let mut offsets = Self::default();
+        for (offset, hash) in notes {
+            offsets.by_hash.entry(hash).or_default().1.push(offset);
+        }
+        offsets
+    }
+
+    /// The next one with this hash.
+    pub(crate) fn next(&mut self, hash: u64) -> Option<usize> {
+        let (next, offsets) = self.by_hash.get_mut(&hash)?;
+        let offset = offsets.get(*next).copied();
+        *next += 1;
+        offset
+    }
+}
