@@ -6,6 +6,8 @@
 //! ([`At`]), reports there, and may keep notes in its part of [`Checks`] until
 //! the resource or the document closes.
 
+pub mod terminology;
+
 use crate::model::{
     Reading, Resource,
     object::Object,
