@@ -32,6 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         resources: &read("resources.json")?,
         value_sets: &read("value-sets-required.json")?,
         search_parameters: &read("search-parameters.json")?,
+        profiles: &read("profiles.json")?,
+        constraints: &read("constraints.json")?,
     })?;
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");
     fs::create_dir_all(&folder)?;

@@ -1,6 +1,9 @@
 //! Lowering: the parsed definitions become the [`ir`](super::ir).
 
+mod profiles;
 mod search;
+
+pub use profiles::profiles;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -27,6 +27,10 @@ pub struct Inputs<'a> {
     pub value_sets: &'a str,
     /// `search-parameters.json`
     pub search_parameters: &'a str,
+    /// `profiles.json`
+    pub profiles: &'a str,
+    /// `constraints.json`
+    pub constraints: &'a str,
 }
 
 /// One file for `OUT_DIR`.
@@ -70,6 +74,7 @@ impl std::error::Error for Error {}
 pub fn generate(inputs: &Inputs<'_>) -> Result<Vec<GeneratedFile>, Error> {
     let definitions = parse::definitions(inputs)?;
     let mut model = lower::lower(&definitions)?;
+    model.profiles = lower::profiles(inputs)?;
     passes::run(&mut model)?;
     emit::emit(&model)
 }

@@ -10,6 +10,8 @@ struct Texts {
     resources: String,
     value_sets: String,
     search_parameters: String,
+    profiles: String,
+    constraints: String,
 }
 
 impl Texts {
@@ -21,6 +23,8 @@ impl Texts {
             resources: read("resources.json"),
             value_sets: read("value-sets-required.json"),
             search_parameters: read("search-parameters.json"),
+            profiles: read("profiles.json"),
+            constraints: read("constraints.json"),
         }
     }
 
@@ -30,6 +34,8 @@ impl Texts {
             resources: &self.resources,
             value_sets: &self.value_sets,
             search_parameters: &self.search_parameters,
+            profiles: &self.profiles,
+            constraints: &self.constraints,
         }
     }
 }
