@@ -31,6 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         types: &read("types.json")?,
         resources: &read("resources.json")?,
         value_sets: &read("value-sets-required.json")?,
+        code_systems: &read("code-systems.json")?,
+        composed_value_sets: &read("value-sets.json")?,
         search_parameters: &read("search-parameters.json")?,
         profiles: &read("profiles.json")?,
         constraints: &read("constraints.json")?,

@@ -12,6 +12,10 @@ pub struct Model {
     pub code_sets: BTreeMap<String, CodeSet>,
     /// Names of the concrete resources, sorted.
     pub resources: Vec<String>,
+    /// All code systems, by URL.
+    pub code_systems: BTreeMap<String, CodeSystem>,
+    /// All value sets, by URL.
+    pub value_sets: BTreeMap<String, ValueSet>,
     /// Search parameters, sorted by code and URL.
     pub search_parameters: Vec<SearchParameter>,
     /// Profiles by URL, as StructureDefinitions in JSON.
@@ -63,6 +67,8 @@ pub struct TypeDef {
     pub rust: String,
     pub kind: Kind,
     pub short: String,
+    /// The binding of the type itself, as `Age` has one.
+    pub binding: Option<Binding>,
     pub elements: Vec<Element>,
 }
 
@@ -121,6 +127,50 @@ pub enum TypeKind {
 pub struct Binding {
     pub strength: String,
     pub value_set: String,
+    pub max_value_set: Option<String>,
+}
+
+/// A code system.
+#[derive(Debug)]
+pub struct CodeSystem {
+    /// Whether all of its codes are known.
+    pub complete: bool,
+    pub case_sensitive: bool,
+    /// By [`code_key`].
+    pub concepts: BTreeMap<(String, String), Concept>,
+}
+
+/// The order of codes: first without regard to the case of ASCII letters.
+pub fn code_key(code: &str) -> (String, String) {
+    (code.to_ascii_lowercase(), code.to_owned())
+}
+
+/// A concept of a code system.
+#[derive(Debug, Default)]
+pub struct Concept {
+    pub display: String,
+    /// Codes of the concepts right above it.
+    pub parents: BTreeSet<String>,
+}
+
+/// What a value set is composed of.
+#[derive(Debug, Default)]
+pub struct ValueSet {
+    pub include: Vec<Part>,
+    pub exclude: Vec<Part>,
+}
+
+/// A part of the composition.
+#[derive(Debug)]
+pub enum Part {
+    /// All codes of a code system.
+    System(String),
+    /// Some codes of a code system.
+    Concepts(String, BTreeSet<(String, String)>),
+    /// The codes of a code system that pass every filter: property, operator, value.
+    Filters(String, Vec<(String, String, String)>),
+    /// What is in every one of these value sets.
+    ValueSets(Vec<String>),
 }
 
 /// A closed list of codes: one enum.

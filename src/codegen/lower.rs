@@ -2,6 +2,7 @@
 
 mod profiles;
 mod search;
+mod terminology;
 
 pub use profiles::profiles;
 
@@ -41,6 +42,8 @@ pub fn lower(definitions: &Definitions) -> Result<Model, Error> {
             kind => return Err(Error::new(&structure.url, format!("unknown kind {kind}"))),
         }
     }
+    model.code_systems = terminology::code_systems(definitions);
+    model.value_sets = terminology::value_sets(definitions)?;
     model.resources.sort();
     model.counts.required_value_sets = required.len();
     for parameter in &definitions.search_parameters {
@@ -143,6 +146,7 @@ fn structs(structure: &Structure, model: &mut Model) -> Result<(), Error> {
                     rust: String::new(),
                     kind,
                     short: one_line(&element.short),
+                    binding: if root { binding(element) } else { None },
                     elements: Vec::new(),
                 },
             );
@@ -196,13 +200,7 @@ fn lower_element(
     if !choice && element.types.len() > 1 {
         return Err(Error::new(&element.path, "several types without [x]"));
     }
-    let binding = element.binding.as_ref().and_then(|binding| {
-        let value_set = without_version(binding.value_set.as_deref()?).to_owned();
-        Some(Binding {
-            strength: binding.strength.clone(),
-            value_set,
-        })
-    });
+    let binding = binding(element);
     let object = |path: &str| TypeRef {
         code: path.to_owned(),
         targets: Vec::new(),
@@ -236,6 +234,18 @@ fn lower_element(
         is_modifier: element.is_modifier,
         is_summary: element.is_summary,
         boxed: false,
+    })
+}
+
+fn binding(element: &parse::Element) -> Option<Binding> {
+    let binding = element.binding.as_ref()?;
+    Some(Binding {
+        strength: binding.strength.clone(),
+        value_set: without_version(binding.value_set.as_deref()?).to_owned(),
+        max_value_set: binding
+            .max_value_set
+            .as_deref()
+            .map(|url| without_version(url).to_owned()),
     })
 }
 

@@ -25,6 +25,10 @@ pub struct Inputs<'a> {
     pub resources: &'a str,
     /// `value-sets-required.json`
     pub value_sets: &'a str,
+    /// `code-systems.json`
+    pub code_systems: &'a str,
+    /// `value-sets.json`
+    pub composed_value_sets: &'a str,
     /// `search-parameters.json`
     pub search_parameters: &'a str,
     /// `profiles.json`

@@ -6,6 +6,7 @@ mod generated_prelude {
         definition::{Definitions, TypeDef},
         primitive::*,
         slot::ChoiceType,
+        terminology::Paragraphs,
     };
     pub(super) use super::fhir::*;
 }
@@ -158,6 +159,16 @@ pub(super) mod fhir {
 /// All definitions.
 pub(super) fn definitions() -> &'static super::definition::Definitions {
     &fhir::DEFINITIONS
+}
+
+/// All code systems of the specification.
+pub(super) fn code_systems() -> &'static super::terminology::Paragraphs {
+    &fhir::CODE_SYSTEMS
+}
+
+/// All value sets of the specification.
+pub(super) fn value_sets() -> &'static super::terminology::Paragraphs {
+    &fhir::VALUE_SETS
 }
 
 /// All search parameters, a line each, sorted by code.

@@ -7,6 +7,7 @@ mod generated_prelude {
         definition::{Definitions, TypeDef},
         primitive::*,
         slot::ChoiceType,
+        terminology::Paragraphs,
     };
 }
 

@@ -27,6 +27,7 @@ mod rule;
 pub mod schema;
 pub mod search;
 mod slot;
+pub mod terminology;
 mod writer;
 mod xhtml;
 

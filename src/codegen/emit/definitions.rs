@@ -1,19 +1,19 @@
 //! The definitions as text: a paragraph for each type, sorted by name, which
 //! the library reads when the type is first asked for.
 //!
-//! The first line has name, kind and short text; each other line an element:
+//! The first line has name, kind, short text and the binding of the type; each other line an element:
 //! name, flags, types, binding, short text. Between them stand tabs. Flags are
 //! `!` min 1, `*` many, `x` choice, `m` modifier, `s` summary. Types are
 //! `Reference(Patient|Group)`, in a choice element `valueReference=Reference(…)`.
-//! A binding is strength, value set and, if its list is closed, the number of
-//! the enum among those of `codes.rs`.
+//! A binding is strength, value set, if its list is closed the number of the
+//! enum among those of `codes.rs`, and `max=` with the value set that always holds.
 
 use std::collections::BTreeMap;
 
 use super::{
     super::{
         Error, GeneratedFile,
-        ir::{Element, Kind, Model},
+        ir::{Binding, Element, Kind, Model},
         naming,
     },
     refuse_separators,
@@ -50,7 +50,12 @@ pub(super) fn emit(model: &Model) -> Result<(GeneratedFile, Vec<usize>), Error> 
             Kind::ComplexType => "complex-type",
             Kind::Backbone => "backbone",
         };
-        push_line(&mut text, path, &[path, kind, &r#type.short])?;
+        let bound = r#type.binding.as_ref();
+        push_line(
+            &mut text,
+            path,
+            &[path, kind, &r#type.short, &binding(bound, &sets)],
+        )?;
         for element in &r#type.elements {
             push_line(
                 &mut text,
@@ -59,7 +64,7 @@ pub(super) fn emit(model: &Model) -> Result<(GeneratedFile, Vec<usize>), Error> 
                     &element.name,
                     &flags(element),
                     &types(element),
-                    &binding(element, &sets),
+                    &binding(element.binding.as_ref(), &sets),
                     &element.short,
                 ],
             )?;
@@ -110,16 +115,19 @@ fn types(element: &Element) -> String {
     types.collect::<Vec<_>>().join(" ")
 }
 
-fn binding(element: &Element, sets: &BTreeMap<&str, usize>) -> String {
-    let Some(binding) = &element.binding else {
+fn binding(binding: Option<&Binding>, sets: &BTreeMap<&str, usize>) -> String {
+    let Some(binding) = binding else {
         return String::new();
     };
-    let text = format!("{} {}", binding.strength, binding.value_set);
+    let mut text = format!("{} {}", binding.strength, binding.value_set);
     let closed = sets
         .get(binding.value_set.as_str())
         .filter(|_| binding.strength == "required");
-    match closed {
-        Some(index) => format!("{text} {index}"),
-        None => text,
+    if let Some(index) = closed {
+        text += &format!(" {index}");
     }
+    if let Some(url) = &binding.max_value_set {
+        text += &format!(" max={url}");
+    }
+    text
 }

@@ -6,6 +6,7 @@ mod definitions;
 mod resource;
 mod schema;
 mod search;
+mod terminology;
 mod types;
 mod writer;
 
@@ -75,6 +76,9 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
     files.push(file("resource.rs", resource::emit(model, &offsets)));
     files.push(definitions);
     files.push(search::emit(model)?);
+    root.line("mod terminology;");
+    root.line("pub(super) use terminology::*;");
+    files.extend(terminology::emit(model)?);
     files.push(GeneratedFile {
         name: "schemas.json".to_owned(),
         text: schema::emit(model)?,

@@ -69,6 +69,7 @@ fn field_doc(element: &Element) -> String {
     if let Some(Binding {
         strength,
         value_set,
+        ..
     }) = &element.binding
     {
         doc += &format!("; {strength} binding: <{value_set}>");

@@ -1,5 +1,9 @@
 //! The definition files, as far as the generator reads them.
 
+mod terminology;
+
+pub use terminology::{CodeSystem, Composed, Concept, Part};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
@@ -13,6 +17,10 @@ pub struct Definitions {
     pub structures: Vec<Structure>,
     /// Expanded value sets of required bindings.
     pub value_sets: Vec<ValueSet>,
+    /// Code systems.
+    pub code_systems: Vec<CodeSystem>,
+    /// Value sets by what they are composed of.
+    pub composed_value_sets: Vec<Composed>,
     /// Search parameters.
     pub search_parameters: Vec<SearchParameter>,
 }
@@ -68,6 +76,8 @@ pub struct Binding {
     pub strength: String,
     #[serde(default)]
     pub value_set: Option<String>,
+    #[serde(default)]
+    pub max_value_set: Option<String>,
 }
 
 /// An expanded value set.
@@ -139,6 +149,8 @@ pub fn definitions(inputs: &Inputs<'_>) -> Result<Definitions, Error> {
     Ok(Definitions {
         structures,
         value_sets: json::<ValueSets>("value-sets-required.json", inputs.value_sets)?.value_sets,
+        code_systems: terminology::code_systems(inputs)?,
+        composed_value_sets: terminology::composed(inputs)?,
         search_parameters: json::<SearchParameters>(
             "search-parameters.json",
             inputs.search_parameters,

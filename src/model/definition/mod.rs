@@ -38,6 +38,11 @@ pub struct TypeDef {
     pub sorted_keys: &'static [u16],
     /// Indexes into `elements` of those with min 1.
     pub required: &'static [u16],
+    /// Indexes into `elements` of codes, strings and URIs with a binding that
+    /// the reader does not check, because no closed list can.
+    pub coded: &'static [u16],
+    /// The binding of the type itself: the units of an `Age`.
+    pub binding: Option<&'static BindingDef>,
 }
 
 impl TypeDef {
@@ -152,4 +157,7 @@ pub struct BindingDef {
     pub value_set: &'static str,
     /// The codes, when the binding is required and its list is closed; else empty.
     pub codes: &'static [&'static str],
+    /// The value set that holds always, whatever the strength
+    /// ([maxValueSet](https://hl7.org/fhir/R4/extension-elementdefinition-maxvalueset.html)).
+    pub max_value_set: Option<&'static str>,
 }

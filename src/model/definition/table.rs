@@ -78,6 +78,8 @@ impl Definitions {
             keys: &[],
             sorted_keys: &[],
             required: &[],
+            coded: &[],
+            binding: None,
         };
         // An index comes out of the generator, with the slots themselves.
         self.types.get(usize::from(index)).map_or(&UNKNOWN, |slot| {
@@ -89,7 +91,7 @@ impl Definitions {
         let mut lines = self.paragraph(index).lines();
         let mut head = fields(lines.next().unwrap_or_default());
         let mut next = || head.next().unwrap_or_default();
-        let (name, kind, short) = (next(), next(), next());
+        let (name, kind, short, binding) = (next(), next(), next(), next());
         let (mut elements, mut keys) = (Vec::new(), Vec::new());
         for line in lines {
             let element = self.element(line, elements.len() as u16, &mut keys);
@@ -102,6 +104,11 @@ impl Definitions {
             .enumerate()
             .filter(|(_, element): &(usize, &ElementDef)| element.min > 0)
             .map(|(index, _)| index as u16);
+        let coded = elements
+            .iter()
+            .enumerate()
+            .filter(|(_, element)| is_coded(element))
+            .map(|(index, _)| index as u16);
         // Leaked, as statics are: once for each type, at most.
         TypeDef {
             name,
@@ -113,6 +120,8 @@ impl Definitions {
             },
             short,
             required: required.collect::<Vec<u16>>().leak(),
+            coded: coded.collect::<Vec<u16>>().leak(),
+            binding: self.binding(binding),
             elements: elements.leak(),
             keys: keys.leak(),
             sorted_keys: sorted_keys.leak(),
@@ -168,7 +177,8 @@ impl Definitions {
         }
     }
 
-    /// `required http://… 17`; without the number when the list is not closed.
+    /// `required http://… 17 max=http://…`; without the number when the list is
+    /// not closed.
     fn binding(&self, text: &'static str) -> Option<&'static BindingDef> {
         let mut words = text.split(' ');
         let strength = match words.next()? {
@@ -179,15 +189,34 @@ impl Definitions {
             _ => return None,
         };
         let value_set = words.next()?;
-        let table = words
-            .next()
-            .and_then(|index| self.code_tables.get(index.parse::<usize>().ok()?));
+        let (mut table, mut max_value_set) = (None, None);
+        for word in words {
+            match word.strip_prefix("max=") {
+                Some(url) => max_value_set = Some(url),
+                None => {
+                    let index = word.parse::<usize>().ok();
+                    table = index.and_then(|index| self.code_tables.get(index));
+                }
+            }
+        }
         Some(Box::leak(Box::new(BindingDef {
             strength,
             value_set,
             codes: table.map_or(&[], |table| table.codes),
+            max_value_set,
         })))
     }
+}
+
+/// Whether it is a code, string or URI with a binding that the reader does not
+/// check and that is no mere example.
+fn is_coded(element: &ElementDef) -> bool {
+    let primitive = |code| matches!(code, "code" | "string" | "uri");
+    element.binding.is_some_and(|binding| {
+        binding.codes.is_empty()
+            && (binding.strength != BindingStrength::Example || binding.max_value_set.is_some())
+    }) && !element.choice
+        && element.types.iter().any(|r#type| primitive(r#type.code))
 }
 
 fn fields(line: &'static str) -> impl Iterator<Item = &'static str> {
