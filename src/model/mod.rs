@@ -13,6 +13,7 @@
 //! ```
 
 pub mod definition;
+pub mod fhirpath;
 #[macro_use]
 mod generated;
 #[cfg(all(test, golden))]

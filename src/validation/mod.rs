@@ -6,6 +6,7 @@
 //! ([`At`]), reports there, and may keep notes in its part of [`Checks`] until
 //! the resource or the document closes.
 
+pub mod fhirpath;
 mod profile;
 pub mod terminology;
 

@@ -1,14 +1,21 @@
-//! Constraints that a profile adds, compiled when the profile is loaded.
+//! Constraints that a profile adds, parsed when the profile is loaded and
+//! interpreted: the profile may have come in a package.
 
-use crate::model::{
-    Constraint, Severity,
-    object::{Node, Object},
+use std::sync::Arc;
+
+use crate::{
+    model::{
+        Constraint, Severity,
+        object::{Node, Object},
+    },
+    validation::fhirpath::{self, Expression, Refusal},
 };
 
 /// A constraint of a profile.
 #[derive(Clone, Debug)]
 pub(super) struct Invariant {
     pub(super) constraint: &'static Constraint,
+    expression: Arc<Result<Expression, Refusal>>,
 }
 
 impl Invariant {
@@ -24,11 +31,19 @@ impl Invariant {
             human: leak(human),
             expression: leak(expression),
         }));
-        Self { constraint }
+        Self {
+            constraint,
+            expression: Arc::new(fhirpath::parse(expression)),
+        }
     }
 
-    /// Whether it holds of a value; what cannot be evaluated does.
-    pub(super) fn holds(&self, _value: Node<'_>, _resource: &dyn Object) -> bool {
-        true
+    /// Whether it holds of a value in a resource.
+    ///
+    /// Errors: an expression that is not understood or cannot be evaluated.
+    pub(super) fn holds(&self, value: Node<'_>, resource: &dyn Object) -> Result<bool, Refusal> {
+        match &*self.expression {
+            Ok(expression) => fhirpath::holds(expression, value, resource, resource),
+            Err(refusal) => Err(refusal.clone()),
+        }
     }
 }

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::registry::Registry;
-use crate::validation::terminology::Membership::{self, Member, NotMember, Unknown};
+use crate::{
+    model,
+    validation::terminology::Membership::{self, Member, NotMember, Unknown},
+};
 
 /// A value set: what it includes and excludes, or its expansion.
 #[derive(Debug, Default, Deserialize)]
@@ -168,9 +171,33 @@ impl Part {
                     .iter()
                     .map(|filter| code_system.matches(filter, code)),
             )),
-            None => Unknown,
+            None => of_specification(own, &self.filter, code),
         }
     }
+}
+
+/// Whether a code is one of a code system of the specification, and what the
+/// filters let through.
+fn of_specification(system: &str, filters: &[Filter], code: &str) -> Membership {
+    let Some(system) = model::terminology::code_system(system) else {
+        return Unknown;
+    };
+    let Some(concept) = system.concept(code) else {
+        return if system.is_complete() {
+            NotMember
+        } else {
+            Unknown
+        };
+    };
+    all(filters.iter().map(|filter| {
+        let holds = match filter.op.as_str() {
+            "is-a" => system.is_a(concept, &filter.value),
+            "descendent-of" => system.descends_from(concept, &filter.value),
+            "is-not-a" => !system.is_a(concept, &filter.value),
+            _ => return Unknown,
+        };
+        if holds { Member } else { NotMember }
+    }))
 }
 
 /// A code system: its codes, the parents of each, and their properties.

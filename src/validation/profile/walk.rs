@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{
     definition::{Element, Profile},
+    invariant::Invariant,
     place::Place,
     registry::Registry,
 };
@@ -151,17 +152,7 @@ impl Walk<'_> {
     /// Constraints and elements of a value.
     pub(super) fn content(&mut self, rules: &Element, value: Value<'_>, place: &Place<'_>) {
         for invariant in &rules.invariants {
-            if !invariant.holds(value.node, self.subject.resource) {
-                let constraint = invariant.constraint;
-                let of = self.of_profile();
-                self.report(
-                    place,
-                    Rule::Constraint(constraint),
-                    constraint.severity,
-                    format!("{}{of}", constraint.human.trim_end_matches('.')),
-                    format!("that {} does not hold", constraint.expression),
-                );
-            }
+            self.invariant(invariant, value, place);
         }
         let object = value.object();
         let fits = match (object, rules.content) {
@@ -175,6 +166,28 @@ impl Walk<'_> {
                 self.element(child, object, place);
             }
         }
+    }
+
+    fn invariant(&mut self, invariant: &Invariant, value: Value<'_>, place: &Place<'_>) {
+        let constraint = invariant.constraint;
+        let (rule, severity, expected, found) =
+            match invariant.holds(value.node, self.subject.resource) {
+                Ok(true) => return,
+                Ok(false) => (
+                    Rule::Constraint(constraint),
+                    constraint.severity,
+                    constraint.human.trim_end_matches('.').to_owned(),
+                    format!("that {} does not hold", constraint.expression),
+                ),
+                Err(refusal) => (
+                    Rule::ProfileUnknown,
+                    Severity::Warning,
+                    "a constraint that can be checked".to_owned(),
+                    format!("{}: {refusal}", constraint.key),
+                ),
+            };
+        let expected = format!("{expected}{}", self.of_profile());
+        self.report(place, rule, severity, expected, found);
     }
 
     /// An element of an object: how often it stands, and each of its values.
