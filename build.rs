@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         code_systems: &read("code-systems.json")?,
         composed_value_sets: &read("value-sets.json")?,
         search_parameters: &read("search-parameters.json")?,
+        profiles: &read("profiles.json")?,
     })?;
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");
     fs::create_dir_all(&folder)?;

@@ -22,6 +22,8 @@ pub struct Model {
     pub value_sets: BTreeMap<String, ValueSet>,
     /// Search parameters, sorted by code and URL.
     pub search_parameters: Vec<SearchParameter>,
+    /// Profiles by URL, as StructureDefinitions in JSON.
+    pub profiles: BTreeMap<String, String>,
     /// Names of the primitive types.
     pub primitives: BTreeSet<String>,
     /// What the definitions hold, for the checks of the tests.

@@ -1,8 +1,11 @@
 //! Lowering: the parsed definitions become the [`ir`](super::ir).
 
 mod constraints;
+mod profiles;
 mod search;
 mod terminology;
+
+pub use profiles::profiles;
 
 use std::collections::{BTreeMap, BTreeSet};
 

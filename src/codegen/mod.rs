@@ -35,6 +35,8 @@ pub struct Inputs<'a> {
     pub composed_value_sets: &'a str,
     /// `search-parameters.json`
     pub search_parameters: &'a str,
+    /// `profiles.json`
+    pub profiles: &'a str,
 }
 
 /// One file for `OUT_DIR`.
@@ -78,6 +80,7 @@ impl std::error::Error for Error {}
 pub fn generate(inputs: &Inputs<'_>) -> Result<Vec<GeneratedFile>, Error> {
     let definitions = parse::definitions(inputs)?;
     let mut model = lower::lower(&definitions)?;
+    model.profiles = lower::profiles(inputs)?;
     passes::run(&mut model)?;
     emit::emit(&model)
 }

@@ -12,6 +12,7 @@ struct Texts {
     code_systems: String,
     composed_value_sets: String,
     search_parameters: String,
+    profiles: String,
     constraints: String,
 }
 
@@ -26,6 +27,7 @@ impl Texts {
             code_systems: read("code-systems.json"),
             composed_value_sets: read("value-sets.json"),
             search_parameters: read("search-parameters.json"),
+            profiles: read("profiles.json"),
             constraints: read("constraints.json"),
         }
     }
@@ -38,6 +40,7 @@ impl Texts {
             code_systems: &self.code_systems,
             composed_value_sets: &self.composed_value_sets,
             search_parameters: &self.search_parameters,
+            profiles: &self.profiles,
             constraints: &self.constraints,
         }
     }

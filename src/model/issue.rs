@@ -51,10 +51,14 @@ pub enum IssueType {
     CodeInvalid,
     /// The content is not valid JSON.
     Invalid,
+    /// Nothing is wrong.
+    Informational,
     /// A constraint does not hold.
     Invariant,
     /// What is referred to is not there, or not known.
     NotFound,
+    /// What it takes to check is not known here.
+    NotSupported,
     /// A required element is missing.
     Required,
     /// Wrong shape: unknown element, wrong JSON type, wrong cardinality.
@@ -71,8 +75,10 @@ impl IssueType {
         match self {
             Self::CodeInvalid => "code-invalid",
             Self::Invalid => "invalid",
+            Self::Informational => "informational",
             Self::Invariant => "invariant",
             Self::NotFound => "not-found",
+            Self::NotSupported => "not-supported",
             Self::Required => "required",
             Self::Structure => "structure",
             Self::TooCostly => "too-costly",

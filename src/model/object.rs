@@ -44,6 +44,11 @@ pub trait Object: fmt::Debug + Send + Sync {
     }
 }
 
+/// FHIR JSON of an object of any type, compact.
+pub(crate) fn json(object: &dyn Object) -> String {
+    writer::to_json(object)
+}
+
 /// Whether two objects of one type have the same content.
 pub(super) fn equal(a: &dyn Object, b: &dyn Object) -> bool {
     let definition = a.definition();

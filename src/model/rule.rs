@@ -118,6 +118,26 @@ rules! {
     Ucum = "ucum", Warning, CodeInvalid, "a unit of the system UCUM is one";
     /// A narrative that is no well-formed XHTML div.
     Narrative = "narrative-xhtml", Error, Invalid, "a narrative is well-formed XHTML with a div as its root";
+    /// An element stands more or less often than its profile allows.
+    ProfileCardinality = "profile-cardinality", Error, Structure, "elements and slices stand as often as the profile asks for";
+    /// A type, or the target of a reference, that the profile does not allow.
+    ProfileType = "profile-type", Error, Structure, "a value, and what it refers to, has a type that the profile allows";
+    /// A value that is not the fixed one.
+    ProfileFixed = "profile-fixed", Error, Value, "a value that the profile fixes is exactly that";
+    /// A value without what the pattern has.
+    ProfilePattern = "profile-pattern", Error, Value, "a value has what the pattern of the profile has";
+    /// A code that the profile's value set does not have.
+    ProfileBinding = "profile-binding", Error, CodeInvalid, "a code is one of the profile's value set; a warning where the binding is extensible, information where it is preferred";
+    /// A value of no slice of a closed slicing, or slices out of order.
+    ProfileSlicing = "profile-slicing", Error, Structure, "values belong to slices, and slices are in order, as the profile asks for";
+    /// A value below the minimum or above the maximum.
+    ProfileRange = "profile-range", Error, Value, "a value lies between the minimum and the maximum of the profile";
+    /// A text that is too long.
+    ProfileLength = "profile-length", Error, Value, "a text is no longer than the profile allows";
+    /// A profile that could not be checked.
+    ProfileUnknown = "profile-unknown", Warning, NotSupported, "a profile in meta.profile is known: of the specification or of a package";
+    /// A must-support element without a value.
+    MustSupport = "must-support", Information, Informational, "an element that the profile marks as must support has a value (only when asked for)";
     /// More issues than the reader keeps.
     TooManyIssues = "too-many-issues", Fatal, TooCostly, "a document has at most 10,000 issues";
     /// A reference to a resource of a type that its element does not allow.

@@ -38,6 +38,8 @@ mod http;
 mod invalid;
 /// The typed model: its use, and its laws under random input.
 mod model;
+/// Profiles and packages of profiles.
+mod profiles;
 /// The text that people read first.
 mod readme;
 /// The generated JSON Schemas.

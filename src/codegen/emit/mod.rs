@@ -85,9 +85,23 @@ pub fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
         name: "schemas.json".to_owned(),
         text: schema::emit(model)?,
     });
+    files.push(profiles(model));
     files.push(file("mod.rs", root));
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
+}
+
+/// One JSON object, a profile a line; kept compressed and parsed one by one.
+fn profiles(model: &Model) -> GeneratedFile {
+    let lines: Vec<String> = model
+        .profiles
+        .iter()
+        .map(|(url, profile)| format!("\n{}:{profile}", serde_json::Value::from(url.as_str())))
+        .collect();
+    GeneratedFile {
+        name: "profiles.json".to_owned(),
+        text: format!("{{{}\n}}\n", lines.join(",")),
+    }
 }
 
 fn file(name: &str, writer: Writer) -> GeneratedFile {

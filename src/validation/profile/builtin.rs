@@ -1,0 +1,34 @@
+//! The profiles of the specification itself: kept compressed, decompressed when
+//! the first of them is asked for.
+
+use std::{collections::BTreeMap, io::Read, sync::LazyLock};
+
+use flate2::read::DeflateDecoder;
+use serde_json::{Value, value::RawValue};
+
+static DEFLATED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fhir/profiles.json.deflate"));
+
+/// The profiles by URL, as StructureDefinitions that are not parsed yet.
+static PROFILES: LazyLock<BTreeMap<String, Box<RawValue>>> = LazyLock::new(|| {
+    let mut text = String::new();
+    // The bytes are our own; reading them cannot fail but by a broken build.
+    match DeflateDecoder::new(DEFLATED).read_to_string(&mut text) {
+        Ok(_) => serde_json::from_str(&text).unwrap_or_default(),
+        Err(_) => BTreeMap::new(),
+    }
+});
+
+/// The definition with this URL.
+pub(super) fn definition(url: &str) -> Option<Value> {
+    serde_json::from_str(PROFILES.get(url)?.get()).ok()
+}
+
+/// Whether there is one.
+pub(super) fn knows(url: &str) -> bool {
+    PROFILES.contains_key(url)
+}
+
+#[cfg(test)]
+pub(super) fn urls() -> impl Iterator<Item = &'static str> {
+    PROFILES.keys().map(String::as_str)
+}
