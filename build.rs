@@ -1,7 +1,6 @@
-//! Generates the R4 model from `schemas/` into `OUT_DIR/fhir`. Reads nothing
-//! else, uses no network. Set `FHIR_CODEGEN_VERBOSE=1` to see what was made and how long it took, and
-//! `FHIR_CODEGEN_NO_GOLDEN=1` to leave the golden output of the generator out of
-//! the library's tests while it is written anew.
+//! Generates the R4 model from `schemas/` into `OUT_DIR/fhir`. Reads nothing else, uses no
+//! network. `FHIR_CODEGEN_VERBOSE=1` says what was made and how long it took, and
+//! `FHIR_CODEGEN_NO_GOLDEN=1` leaves the golden output out of the library's tests.
 
 use std::{env, error::Error, fs, io::Write, path::Path, time::Instant};
 
@@ -40,15 +39,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");
     fs::create_dir_all(&folder)?;
     for file in &files {
+        let path = folder.join(&file.name);
         if file.name.ends_with(".json") {
             let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
             deflated.write_all(file.text.as_bytes())?;
-            fs::write(
-                folder.join(format!("{}.deflate", file.name)),
-                deflated.finish()?,
-            )?;
+            fs::write(path.with_extension("json.deflate"), deflated.finish()?)?;
         } else {
-            fs::write(folder.join(&file.name), &file.text)?;
+            fs::write(path, &file.text)?;
         }
     }
     if env::var_os(VERBOSE).is_some() {
