@@ -76,7 +76,7 @@ impl List {
     /// spent; at least one.
     ///
     /// # Errors
-    /// [`ToolError::Withheld`] when the Bundle itself has errors.
+    /// [`ToolError::Withheld`] when the Bundle itself has errors of shape.
     pub(crate) fn new(
         mut document: Document,
         position: Position,
@@ -84,7 +84,13 @@ impl List {
         on_invalid: OnInvalid,
     ) -> Result<Self, ToolError> {
         let mut errors = document.take_entry_errors();
-        if exchange::is_withheld(&document.errors, on_invalid) {
+        // The Bundle is but the envelope of the list: only where it may have been
+        // misread does it take its entries, each judged for itself, with it.
+        let misread = document
+            .errors
+            .iter()
+            .any(|issue| issue.rule.is_about_shape());
+        if misread && exchange::is_withheld(&document.errors, on_invalid) {
             return Err(ToolError::Withheld {
                 resource_type: "Bundle".to_owned(),
                 issues: document.errors,

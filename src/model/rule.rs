@@ -171,3 +171,31 @@ rules! {
     /// A URL of an extension that is not absolute.
     ExtensionUrl = "extension-url", Error, Value, "the URL of an extension is absolute, but for the parts of an extension";
 }
+
+impl Rule {
+    /// Whether it is about the shape of the document: content that breaks such a
+    /// rule was not read as it was meant, or not at all.
+    pub const fn is_about_shape(self) -> bool {
+        matches!(
+            self,
+            Self::JsonSyntax
+                | Self::JsonEncoding
+                | Self::JsonDepth
+                | Self::JsonDuplicateKey
+                | Self::JsonSurrogate
+                | Self::ResourceType
+                | Self::UnknownElement
+                | Self::JsonType
+                | Self::NotRepeating
+                | Self::Repeating
+                | Self::Empty
+                | Self::Null
+                | Self::SiblingLength
+                | Self::ChoiceMultiple
+                | Self::Required
+                | Self::PrimitiveFormat
+                | Self::PrimitiveRange
+                | Self::TooManyIssues
+        )
+    }
+}
