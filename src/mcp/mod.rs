@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::client::Source;
+use crate::{client::Source, validation::Validator};
 
 /// Tool calls that run at once; further ones wait.
 const MAX_CALLS: usize = 32;
@@ -56,21 +56,32 @@ pub struct FhirServer(Arc<Shared>);
 struct Shared {
     source: Source,
     options: Options,
+    validator: Validator,
     calls: Semaphore,
 }
 
 impl FhirServer {
     /// Serves a source. Nothing is asked of it before a tool is called.
     pub fn new(source: Source, options: Options) -> Self {
+        Self::with_validator(source, options, Validator::default())
+    }
+
+    /// The same with a validator of one's own, for instance with packages.
+    pub fn with_validator(source: Source, options: Options, validator: Validator) -> Self {
         Self(Arc::new(Shared {
             source,
             options,
+            validator,
             calls: Semaphore::new(MAX_CALLS),
         }))
     }
 
     fn source(&self) -> &Source {
         &self.0.source
+    }
+
+    fn validator(&self) -> &Validator {
+        &self.0.validator
     }
 
     fn options(&self) -> Options {
