@@ -124,10 +124,10 @@ pub(crate) struct Validate {
     /// Instead of resource: one on the server, e.g. Patient/123
     #[serde(default)]
     pub(crate) reference: Text,
-    /// Canonical URL of a profile to check against, besides those in meta.profile
+    /// URL of a profile to check against, too
     #[serde(default)]
     pub(crate) profile: Text,
-    /// cursor of the previous answer, for the next issues; give resource again with it
+    /// cursor of the previous answer; give resource again with it
     #[serde(default)]
     pub(crate) cursor: Text,
 }

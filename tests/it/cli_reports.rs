@@ -40,9 +40,10 @@ fn fixture(name: &str) -> std::path::PathBuf {
 
 #[test]
 fn sarif_is_valid_by_its_schema() {
-    let schema: Value =
-        serde_json::from_slice(&fs::read(fixture("sarif-schema-2.1.0.json")).unwrap()).unwrap();
-    let schema = jsonschema::draft7::new(&schema).unwrap();
+    let schema = fs::read_to_string(fixture("sarif-schema-2.1.0.json")).unwrap();
+    // A bracket that closes nothing stands for itself; only some libraries know.
+    let schema = schema.replace("[a-zA-Z]{2}]?$", r"[a-zA-Z]{2}\\]?$");
+    let schema = jsonschema::draft7::new(&serde_json::from_str(&schema).unwrap()).unwrap();
     let folder = folder();
     fs::write(folder.path().join("broken.json.gz"), b"\x1f\x8b no").unwrap();
     for paths in [&["good.json"][..], &["."], &["bad.json", "broken.json.gz"]] {

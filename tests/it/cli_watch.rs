@@ -91,5 +91,5 @@ fn rules_are_explained() {
     assert!(all.contains("\nrequired-binding "), "{all}");
     let output = explain(&["required-bindings"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("Did you mean required-binding?"));
+    assert!(stderr(&output).contains("Did you mean required-binding"));
 }

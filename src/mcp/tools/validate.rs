@@ -20,8 +20,8 @@ use crate::{
     model::Issue,
 };
 
-const DESCRIPTION: &str = "Checks a resource against FHIR R4: elements, cardinalities, JSON types, primitive formats, codes of required bindings, narrative. Takes the resource itself, or the reference of one on the server (Patient/123). Issues that say the same are grouped, errors first, at most 20 groups; cursor gives the next.\n\
-It changes nothing on the server, and does not check whether references lead somewhere, nor profiles or codes of bindings that are not required.";
+const DESCRIPTION: &str = "Checks a resource against FHIR R4: elements, cardinalities, JSON types, primitive formats, codes of required bindings, narrative. Takes the resource, or the reference of one on the server. Issues that say the same are grouped, errors first, 20 groups at most.\n\
+It does not check where references lead, nor codes whose binding is not required.";
 
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
@@ -37,7 +37,7 @@ pub(crate) fn tool() -> ToolEntry {
 
 fn output_schema() -> JsonObject {
     schema::output(&[
-        ("valid", "boolean", "Whether there is no error"),
+        ("valid", "boolean", "No error"),
         ("errors", "integer", ""),
         ("warnings", "integer", ""),
         (
@@ -45,8 +45,8 @@ fn output_schema() -> JsonObject {
             "array of object",
             "severity, code, expression, expected, found, count; line and column where the resource came as text",
         ),
-        ("remaining", "integer", "Groups of issues that follow"),
-        ("cursor", "string", "Goes on with them"),
+        ("remaining", "integer", "Groups that follow"),
+        ("cursor", "string", ""),
         ("note", "string", ""),
     ])
 }
