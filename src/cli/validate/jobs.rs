@@ -14,8 +14,9 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::input::{Input, Inputs, is_lines};
 
-/// How many bytes of newline-delimited resources make a job.
-const LINES_PER_JOB: usize = 256 * 1024;
+/// How many bytes of newline-delimited resources make a job: enough to be worth
+/// handing over, and few enough that all issues of some jobs fit into memory.
+const LINES_PER_JOB: usize = 64 * 1024;
 
 /// Something to check at a stroke.
 #[derive(Debug)]
