@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Exit codes: 0 for success, 1 when the server fails or `validate` finds an
-//! error, 2 when flags, environment or files are not what they must be.
+//! Exit codes: 0 for success, 1 when the server fails or `validate` finds
+//! something, 2 when flags, environment or files are not what they must be.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 
+pub mod explain;
 mod loaded;
 pub mod schema;
 pub mod serve;
@@ -43,6 +44,8 @@ pub struct Cli {
 pub enum Command {
     /// Check files against FHIR R4
     Validate(validate::Arguments),
+    /// Say what a rule asks for, why, and where the specification has it
+    Explain(explain::Arguments),
     /// Print the JSON Schema of a resource type
     Schema(schema::Arguments),
 }
@@ -53,6 +56,7 @@ impl Cli {
         match self.command {
             None => serve::run(&self.flags),
             Some(Command::Validate(arguments)) => validate::run(&arguments),
+            Some(Command::Explain(arguments)) => explain::run(&arguments),
             Some(Command::Schema(arguments)) => schema::run(&arguments),
         }
     }
@@ -84,4 +88,6 @@ Examples:
   fhir-mcp-server --transport stdio --fixtures fixtures/patients
   FHIR_SERVER_BASE_URL=https://fhir.example.org/r4 fhir-mcp-server
   fhir-mcp-server validate exports/*.ndjson.gz
+  fhir-mcp-server validate exports --format sarif > findings.sarif
+  fhir-mcp-server explain required-binding
   fhir-mcp-server schema Patient";

@@ -32,6 +32,13 @@ pub struct Flags {
     #[arg(long, value_name = "PATH", num_args = 1.., action = clap::ArgAction::Append)]
     pub fixtures: Vec<PathBuf>,
 
+    /// FHIR package (.tgz) with more profiles and value sets; repeatable
+    ///
+    /// Resources that claim one of its profiles in meta.profile are checked
+    /// against it, and the tool validate takes its URL.
+    #[arg(long, value_name = "FILE")]
+    pub package: Vec<PathBuf>,
+
     /// Offer the tools that change data: create, update, delete
     #[arg(long)]
     pub allow_writes: bool,
@@ -121,6 +128,8 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// Whether HTTP clients get sessions.
     pub legacy_sessions: bool,
+    /// FHIR packages with profiles and value sets.
+    pub packages: Vec<PathBuf>,
     /// Where clinical data comes from.
     pub data: DataSource,
     /// Whether there are tools that change data.
@@ -179,6 +188,7 @@ impl Config {
             listen,
             public_url: web_url(environment, env::MCP_SERVER_URL)?,
             legacy_sessions: flags.legacy_sessions,
+            packages: flags.package.clone(),
             data: data_source(flags, environment)?,
             allow_writes: flags.allow_writes,
             on_invalid: flags.on_invalid,

@@ -15,7 +15,7 @@ use crate::{
         http::{self, HttpOptions},
         stdio::{self, StdioError},
     },
-    validation::Validator,
+    validation::{self, PackageError, Validator},
 };
 
 /// Threads that work on requests. Little is computed per request, so more
@@ -44,9 +44,10 @@ pub fn run(flags: &Flags) -> ExitCode {
         Err(error) => {
             eprintln!("error: {}", chain(&error));
             match error {
-                ServeError::Client(_) | ServeError::Fixtures(_) | ServeError::NothingToServe => {
-                    ExitCode::from(USAGE)
-                }
+                ServeError::Client(_)
+                | ServeError::Fixtures(_)
+                | ServeError::NothingToServe
+                | ServeError::Package(_) => ExitCode::from(USAGE),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -64,6 +65,8 @@ enum ServeError {
         "set --fixtures to files and folders with FHIR resources: there is none in what it names (with --allow-writes that is no error)"
     )]
     NothingToServe,
+    #[error("set --package to FHIR packages (.tgz)")]
+    Package(#[from] PackageError),
     #[error("the system gives no threads or no signals to work with")]
     Runtime(#[source] io::Error),
     #[error(
@@ -95,7 +98,13 @@ fn start(config: &Config) -> Result<(), ServeError> {
                 OnInvalid::Flag => mcp::OnInvalid::Flag,
             },
         };
-        let validator = Arc::new(Validator::default());
+        let validator = Arc::new(Validator::new(validation::Options {
+            packages: config.packages.clone(),
+            ..validation::Options::default()
+        })?);
+        for warning in validator.warnings() {
+            tracing::warn!("{warning}");
+        }
         let source = source(config, &validator)?;
         let server = FhirServer::with_validator(source, options, validator);
         serve(config, server).await

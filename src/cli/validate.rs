@@ -1,38 +1,48 @@
 //! `validate PATH…`: checks files against FHIR R4.
 //!
-//! One thread reads, one for each core checks, one writes, in the order of the
-//! input. At most a few documents for each core are in memory at once, so a
+//! One thread reads, as many as wanted check, one writes, in the order of the
+//! input. At most a few documents for each thread are in memory at once, so a
 //! file of newline-delimited resources may be of any size.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    num::NonZero,
-    process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        mpsc::{self, Receiver, Sender},
-    },
-    thread,
-};
+use std::{io, num::NonZero, path::PathBuf, process::ExitCode};
+
+use clap::ValueEnum;
 
 use self::{
-    input::{Inputs, Job, JobError, Outcome},
-    output::{Format, Report},
+    check::{Checker, check_all},
+    ignore::{IgnoreError, Ignored},
+    input::{InputError, Inputs},
+    output::Format,
+    report::{Report, Summary},
 };
 use super::USAGE;
+use crate::{
+    model::Severity,
+    validation::{self, PackageError, Validator},
+};
 
+pub mod check;
+pub mod ignore;
 pub mod input;
+pub mod jobs;
 pub mod output;
+mod progress;
+pub mod report;
+mod watch;
 
 /// Arguments of `validate`.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Folders are searched for .json, .ndjson and .jsonl files, and for each with .gz. Files that are named \
 are read whatever their name.
 
-Exit codes: 0 no error (there may be warnings); 1 at least one error; 2 wrong usage, or a file could \
-not be read.")]
+A line of an ignore file is an entry: rule code (or *), path, last day and reason, for instance
+  required-binding  Patient.contact.gender  2027-01-31  the old system is replaced then
+The path is FHIRPath without indexes; * stands for one name, ** for any number.
+
+`fhir-mcp-server explain CODE` says what a rule asks for and why.
+
+Exit codes: 0 nothing at or above --fail-on; 1 something; 2 wrong usage, or a file could not be read.")]
 pub struct Arguments {
     /// Files, folders and patterns such as 'exports/*.ndjson.gz'; - for standard input
     #[arg(value_name = "PATH", required = true)]
@@ -41,108 +51,188 @@ pub struct Arguments {
     /// Form of the output
     #[arg(long, value_enum, ignore_case = true, default_value_t = Format::Text)]
     pub format: Format,
+
+    /// Least severity that is shown
+    #[arg(long, value_enum, ignore_case = true, default_value_t = Level::Warning)]
+    pub level: Level,
+
+    /// Least severity that makes exit code 1
+    #[arg(long, value_enum, ignore_case = true, default_value_t = FailOn::Error)]
+    pub fail_on: FailOn,
+
+    /// Messages that are shown at most; all issues are counted
+    #[arg(long, value_name = "N")]
+    pub max_messages: Option<u64>,
+
+    /// Show the summary alone, with a count by rule (text and json)
+    #[arg(long)]
+    pub summary_only: bool,
+
+    /// One line for each issue, also where issues of a file say the same (text)
+    #[arg(long)]
+    pub no_group: bool,
+
+    /// File of issues that are known and accepted, each with a last day and a reason; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub ignore: Vec<PathBuf>,
+
+    /// Check again whenever a file changes, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Profile that every resource must conform to; repeatable
+    #[arg(long, value_name = "URL")]
+    pub profile: Vec<String>,
+
+    /// FHIR package (.tgz) with profiles and value sets; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub package: Vec<PathBuf>,
+
+    /// Show remarks about good practice, too
+    #[arg(long)]
+    pub best_practice: bool,
+
+    /// Threads that check; by default one for each core
+    #[arg(short = 'j', long, value_name = "N")]
+    pub jobs: Option<NonZero<usize>>,
 }
 
-/// Jobs that may be on their way, for each thread that checks.
-const JOBS_PER_THREAD: usize = 4;
-/// A document may nest 128 levels deep, and each takes a frame.
-const STACK: usize = 8 * 1024 * 1024;
+/// Least severity that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Errors alone
+    Error,
+    /// Errors and warnings
+    Warning,
+    /// Everything
+    Information,
+}
+
+impl Level {
+    fn severity(self) -> Severity {
+        match self {
+            Self::Error => Severity::Error,
+            Self::Warning => Severity::Warning,
+            Self::Information => Severity::Information,
+        }
+    }
+}
+
+/// Least severity that makes a run fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Errors
+    Error,
+    /// Errors and warnings
+    Warning,
+}
+
+impl FailOn {
+    fn severity(self) -> Severity {
+        match self {
+            Self::Error => Severity::Error,
+            Self::Warning => Severity::Warning,
+        }
+    }
+}
+
+/// Why there was no run, or none to its end.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("{0} cannot be combined with {1}")]
+    Conflict(&'static str, &'static str),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Ignore(#[from] IgnoreError),
+    #[error(transparent)]
+    Validator(#[from] PackageError),
+    #[error("cannot write: {0}")]
+    Write(#[source] io::Error),
+}
+
+/// The validator that the arguments ask for: the one place where `--profile`,
+/// `--package` and `--best-practice` take effect.
+///
+/// # Errors
+/// [`PackageError`] when a profile is not known or a package cannot be used.
+pub fn validator(arguments: &Arguments) -> Result<Validator, PackageError> {
+    Validator::new(validation::Options {
+        profiles: arguments.profile.clone(),
+        packages: arguments.package.clone(),
+        best_practice: arguments.best_practice,
+        ..validation::Options::default()
+    })
+}
 
 /// Checks the files.
 #[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let inputs = match Inputs::find(&arguments.paths) {
-        Ok(inputs) => inputs,
+    if let Err(error) = consistent(arguments) {
+        eprintln!("error: {error}");
+        return ExitCode::from(USAGE);
+    }
+    if arguments.watch {
+        watch::run(arguments)
+    }
+    match run_once(arguments) {
+        Ok(summary) if !summary.unreadable.is_empty() => ExitCode::from(USAGE),
+        Ok(summary) if summary.counts.at_least(arguments.fail_on.severity()) > 0 => {
+            ExitCode::FAILURE
+        }
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            return ExitCode::from(USAGE);
+            ExitCode::from(USAGE)
         }
+    }
+}
+
+fn consistent(arguments: &Arguments) -> Result<(), RunError> {
+    let has_summary = matches!(arguments.format, Format::Text | Format::Json);
+    if arguments.summary_only && !has_summary {
+        return Err(RunError::Conflict(
+            "--summary-only",
+            "a format other than text and json",
+        ));
+    }
+    if arguments.watch && arguments.paths.iter().any(|path| path == "-") {
+        return Err(RunError::Conflict("--watch", "standard input"));
+    }
+    Ok(())
+}
+
+/// Checks the files and reports.
+fn run_once(arguments: &Arguments) -> Result<Summary, RunError> {
+    let inputs = Inputs::find(&arguments.paths)?;
+    let validator = validator(arguments)?;
+    for warning in validator.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    let checker = Checker {
+        validator,
+        ignored: Ignored::read(&arguments.ignore)?,
+        level: arguments.level.severity(),
+        fail_on: arguments.fail_on.severity(),
+        all_documents: arguments.format == Format::Junit,
     };
-    let mut report = Report::new(arguments.format);
-    let checked = check(inputs, |outcome| report.add(&outcome)).and_then(|()| report.finish());
-    match checked {
-        Ok(()) => {}
+    let mut report = Report::new(arguments, inputs.size());
+    let checked = check_all(inputs, &checker, arguments.jobs, |outcome| {
+        report.add(&outcome)
+    });
+    match checked.and_then(|()| report.finish()) {
+        Ok(()) => complain(&checker.ignored),
         // Whoever reads through a pipe may stop early.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => {
-            eprintln!("error: cannot write: {error}");
-            return ExitCode::from(USAGE);
-        }
+        Err(error) => return Err(RunError::Write(error)),
     }
-    if report.unreadable() > 0 {
-        ExitCode::from(USAGE)
-    } else if report.errors() > 0 {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    Ok(report.into_summary())
 }
 
-/// Checks all inputs on all cores and gives the outcomes in the order of the
-/// inputs.
-///
-/// # Errors
-/// The first error of `take`, which ends the work.
-fn check(inputs: Inputs, mut take: impl FnMut(Outcome) -> io::Result<()>) -> io::Result<()> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    // A job needs a permit; it is given back when its outcome has been written.
-    let (give_back, permits) = mpsc::channel();
-    for _ in 0..threads * JOBS_PER_THREAD {
-        let _ = give_back.send(());
-    }
-    let (to_checkers, jobs) = mpsc::channel();
-    let (to_writer, outcomes) = mpsc::channel();
-    let jobs = Mutex::new(jobs);
-    thread::scope(|scope| {
-        thread::Builder::new().spawn_scoped(scope, move || read(inputs, &permits, &to_checkers))?;
-        for _ in 0..threads {
-            let (jobs, to_writer) = (&jobs, to_writer.clone());
-            thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, move || work(jobs, &to_writer))?;
-        }
-        drop(to_writer);
-        // Dropped at the end of this closure, whether that is early or not:
-        // then the reader gets no permit any more and everything ends.
-        let give_back = give_back;
-        let mut waiting = BTreeMap::new();
-        let mut next = 0;
-        for (number, outcome) in outcomes {
-            waiting.insert(number, outcome);
-            while let Some(outcome) = waiting.remove(&next) {
-                take(outcome)?;
-                next += 1;
-                let _ = give_back.send(());
-            }
-        }
-        Ok(())
-    })
-}
-
-type Numbered<T> = (u64, T);
-
-/// Reads the inputs into jobs, as far as there are permits.
-fn read(inputs: Inputs, permits: &Receiver<()>, to_checkers: &Sender<Numbered<Job>>) {
-    let mut number = 0;
-    inputs.jobs(|job| {
-        if permits.recv().is_err() {
-            return Err(JobError::Stopped);
-        }
-        to_checkers
-            .send((number, job))
-            .map_err(|_| JobError::Stopped)?;
-        number += 1;
-        Ok(())
-    });
-}
-
-/// Checks jobs as long as there are any.
-fn work(jobs: &Mutex<Receiver<Numbered<Job>>>, to_writer: &Sender<Numbered<Outcome>>) {
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, job)) = job else { return };
-        if to_writer.send((number, job.check())).is_err() {
-            return;
-        }
+/// Says which entries of ignore files did nothing.
+#[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
+fn complain(ignored: &Ignored) {
+    for complaint in ignored.complaints() {
+        eprintln!("warning: {complaint}");
     }
 }

@@ -124,6 +124,12 @@ pub(crate) struct Validate {
     /// Instead of resource: one on the server, e.g. Patient/123
     #[serde(default)]
     pub(crate) reference: Text,
+    /// URL of a profile to check against, too
+    #[serde(default)]
+    pub(crate) profile: Text,
+    /// cursor of the previous answer; give resource again with it
+    #[serde(default)]
+    pub(crate) cursor: Text,
 }
 
 /// Arguments of `describe`.

@@ -3,7 +3,7 @@
 //! copying. They grant nothing: what they lead to is checked like any request.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::failure::ToolError;
@@ -68,8 +68,26 @@ impl PageSource {
     }
 }
 
+/// A place among the issues of a resource. The resource itself is not in it: a
+/// model gives it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IssuePosition {
+    /// Groups that were given already.
+    #[serde(rename = "i")]
+    pub(crate) offset: usize,
+    /// Fingerprint of all issues, which tells another resource.
+    #[serde(rename = "f")]
+    pub(crate) fingerprint: String,
+    /// The resource on the server, if it is one.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<String>,
+    /// The profile that was asked for.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
+}
+
 /// The cursor of a position.
-pub(crate) fn encode(position: &Position) -> String {
+pub(crate) fn encode<T: Serialize>(position: &T) -> String {
     let json = serde_json::to_vec(position).unwrap_or_default();
     let mut bytes = checksum(&json).to_vec();
     bytes.extend(json);
@@ -80,7 +98,7 @@ pub(crate) fn encode(position: &Position) -> String {
 ///
 /// # Errors
 /// [`ToolError::BadCursor`] when it is none of ours or was changed.
-pub(crate) fn decode(cursor: &str) -> Result<Position, ToolError> {
+pub(crate) fn decode<T: DeserializeOwned>(cursor: &str) -> Result<T, ToolError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(cursor.trim())
         .map_err(|_| ToolError::BadCursor)?;
@@ -118,15 +136,25 @@ mod tests {
             resource_type: Some("Patient".to_owned()),
         };
         let cursor = encode(&position);
-        assert_eq!(decode(&cursor).unwrap(), position);
+        assert_eq!(decode::<Position>(&cursor).unwrap(), position);
+        assert!(matches!(
+            decode::<IssuePosition>(&cursor),
+            Err(ToolError::BadCursor)
+        ));
         for index in 0..cursor.len() {
             let mut changed = cursor.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert!(matches!(decode(&changed), Err(ToolError::BadCursor)));
+            assert!(matches!(
+                decode::<Position>(&changed),
+                Err(ToolError::BadCursor)
+            ));
         }
         for other in ["", "a", "====", "AAAA", &cursor[1..]] {
-            assert!(matches!(decode(other), Err(ToolError::BadCursor)));
+            assert!(matches!(
+                decode::<Position>(other),
+                Err(ToolError::BadCursor)
+            ));
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) enum ToolError {
         issues: Vec<Issue>,
     },
     /// A cursor that none of ours is.
-    #[error("the cursor is none of this server's or was changed; leave it out and search again")]
+    #[error("the cursor is none of this server's or was changed; leave it out and start again")]
     BadCursor,
     /// Too long to be shown whole.
     #[error("the answer is {length} characters long, the limit is {limit}; {advice}")]

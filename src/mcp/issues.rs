@@ -1,6 +1,10 @@
 //! Issues as a model reads them: those that say the same in one group, with the
 //! places where it was found.
 
+use std::collections::{HashMap, hash_map::Entry};
+
+use sha2::{Digest, Sha256};
+
 use super::json::Json;
 use crate::model::{Issue, Severity};
 
@@ -9,6 +13,9 @@ pub(crate) const MAX_GROUPS: usize = 20;
 
 /// Places that a group names at most.
 const MAX_PLACES: usize = 3;
+
+/// Bytes of a fingerprint.
+const FINGERPRINT: usize = 6;
 
 /// Characters of a message at most: what was found may be long.
 const MESSAGE_LENGTH: usize = 240;
@@ -27,25 +34,27 @@ pub(crate) struct Group<'a> {
 /// The issues in groups, errors first, else in document order.
 pub(crate) fn group(issues: &[Issue]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut known: HashMap<_, usize> = HashMap::new();
     for issue in issues {
-        let same = groups.iter_mut().find(|group| {
-            group.first.rule == issue.rule
-                && group.first.severity == issue.severity
-                && group.first.expected == issue.expected
-                && group.first.found == issue.found
-        });
-        match same {
-            Some(group) => {
+        let same = (issue.rule, issue.severity, &issue.expected, &issue.found);
+        match known.entry(same) {
+            Entry::Occupied(index) => {
+                let Some(group) = groups.get_mut(*index.get()) else {
+                    continue;
+                };
                 group.count += 1;
                 if group.places.len() < MAX_PLACES && !group.places.contains(&&*issue.expression) {
                     group.places.push(&issue.expression);
                 }
             }
-            None => groups.push(Group {
-                first: issue,
-                places: vec![&issue.expression],
-                count: 1,
-            }),
+            Entry::Vacant(index) => {
+                index.insert(groups.len());
+                groups.push(Group {
+                    first: issue,
+                    places: vec![&issue.expression],
+                    count: 1,
+                });
+            }
         }
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.first.severity));
@@ -69,6 +78,28 @@ pub(crate) fn listed(issues: &[Issue], limit: usize, positions: bool) -> Json {
         )]));
     }
     Json::Array(list)
+}
+
+/// The groups of an answer behind those that were given already, and how many
+/// remain behind these.
+pub(crate) fn page(issues: &[Issue], offset: usize, positions: bool) -> (Json, usize) {
+    let groups = group(issues);
+    let given = groups.iter().skip(offset).take(MAX_GROUPS);
+    let list = given.map(|group| listed_group(group, positions)).collect();
+    let remaining = groups.len().saturating_sub(offset + MAX_GROUPS);
+    (Json::Array(list), remaining)
+}
+
+/// Tells the issues of one document from those of another.
+pub(crate) fn fingerprint(issues: &[Issue]) -> String {
+    let mut digest = Sha256::new();
+    for issue in issues {
+        digest.update(issue.to_string());
+        digest.update([0]);
+    }
+    let bytes = digest.finalize();
+    let bytes = bytes.iter().take(FINGERPRINT);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn listed_group(group: &Group<'_>, positions: bool) -> Json {

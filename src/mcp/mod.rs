@@ -81,11 +81,11 @@ impl FhirServer {
         &self.0.source
     }
 
-    fn options(&self) -> Options {
-        self.0.options
-    }
-
     fn validator(&self) -> &Validator {
         &self.0.validator
+    }
+
+    fn options(&self) -> Options {
+        self.0.options
     }
 }

@@ -8,8 +8,12 @@
 
 /// The binary: exit codes, output, subcommands.
 mod cli;
-/// `validate`.
+/// `validate`: what it shows, and in which form.
+mod cli_reports;
+/// `validate`: inputs and exit codes.
 mod cli_validate;
+/// `validate --watch`, and `explain`.
+mod cli_watch;
 /// The FHIR client against a server on loopback.
 mod client;
 /// Bodies that a FHIR server may answer.

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
-use clap::{Arg, CommandFactory, Parser, builder::PossibleValue};
+use clap::{Arg, Command, CommandFactory, Parser, builder::PossibleValue};
 use fhir_mcp_server::{
     cli::Cli,
     client::{FixtureStore, Source},
@@ -35,6 +35,7 @@ async fn generated_parts_are_current() {
         ("search", search_example().await),
         ("tools", tool_table().await),
         ("flags", flag_table()),
+        ("validate-flags", validate_flag_table()),
         ("rules", rule_table()),
         ("validate", validate_example()),
         ("library", library_example()),
@@ -179,9 +180,19 @@ fn first_sentence(text: &str) -> String {
 }
 
 fn flag_table() -> String {
+    flag_table_of(&Cli::command())
+}
+
+fn validate_flag_table() -> String {
+    flag_table_of(Cli::command().find_subcommand("validate").unwrap())
+}
+
+fn flag_table_of(command: &Command) -> String {
     let mut table = "| Flag | Values, the default first | Meaning |\n|---|---|---|\n".to_owned();
-    for flag in Cli::command().get_arguments() {
-        let name = flag.get_long().unwrap();
+    for flag in command.get_arguments() {
+        let Some(name) = flag.get_long() else {
+            continue;
+        };
         let help = flag.get_help().unwrap();
         writeln!(table, "| `--{name}` | {} | {help} |", values(flag)).unwrap();
     }
@@ -332,7 +343,7 @@ fn arguments_of_program(line: &str) -> Option<Vec<&str>> {
         .map(|word| word.trim_matches(quotes))
         .collect();
     let first = arguments.first()?;
-    let ours = first.starts_with("--") || ["validate", "schema"].contains(first);
+    let ours = first.starts_with("--") || ["validate", "explain", "schema"].contains(first);
     ours.then_some(arguments)
 }
 

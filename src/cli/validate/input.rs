@@ -1,30 +1,23 @@
 //! What is to be checked: files, folders, patterns, standard input.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use globset::GlobBuilder;
 use walkdir::{DirEntry, WalkDir};
 
-use crate::model::{Issue, Resource};
-
 /// Endings of files that a folder is searched for, each also with `.gz`.
 const ENDINGS: [&str; 3] = [".json", ".ndjson", ".jsonl"];
-/// How many bytes of newline-delimited resources make a job.
-const LINES_PER_JOB: usize = 256 * 1024;
 
 /// The inputs in order.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Inputs(Vec<Input>);
+pub struct Inputs(pub(super) Vec<Input>);
 
+/// Something to read.
 #[derive(Debug, PartialEq, Eq)]
-enum Input {
+pub enum Input {
+    /// Standard input.
     StandardInput,
+    /// A file.
     File(PathBuf),
 }
 
@@ -75,127 +68,22 @@ impl Inputs {
         Ok(Self(inputs))
     }
 
-    /// Gives `take` the jobs in order, until it fails.
-    pub fn jobs(self, mut take: impl FnMut(Job) -> Result<(), JobError>) {
-        for input in self.0 {
-            let name: Arc<str> = match &input {
-                Input::StandardInput => "-".into(),
-                Input::File(path) => path.to_string_lossy().into(),
-            };
-            let split = match input {
-                Input::StandardInput => split_standard_input(&name, &mut take),
-                Input::File(path) if is_lines(&path) => File::open(&path)
-                    .map_err(JobError::Read)
-                    .and_then(|file| split_lines(&name, reader(&path, file), &mut take)),
-                Input::File(path) => take(Job {
-                    name: name.clone(),
-                    content: Content::File(path),
-                }),
-            };
-            let ended = match split {
-                Ok(()) => Ok(()),
-                Err(JobError::Stopped) => Err(JobError::Stopped),
-                Err(JobError::Read(error)) => take(Job {
-                    name,
-                    content: Content::Unreadable(error),
-                }),
-            };
-            if ended.is_err() {
-                return;
-            }
-        }
+    /// The files among them.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter_map(|input| match input {
+            Input::File(path) => Some(path.as_path()),
+            Input::StandardInput => None,
+        })
     }
-}
 
-/// Why there are no more jobs from an input.
-#[derive(Debug)]
-pub enum JobError {
-    /// It cannot be read.
-    Read(io::Error),
-    /// Nobody takes jobs any more.
-    Stopped,
-}
-
-/// Something to check at a stroke.
-#[derive(Debug)]
-pub struct Job {
-    name: Arc<str>,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// One document; read by whoever checks it.
-    File(PathBuf),
-    /// One document.
-    Document(Vec<u8>),
-    /// Documents, one a line.
-    Lines {
-        bytes: Vec<u8>,
-        /// Number of the first line in the input, from 1.
-        first_line: u32,
-        /// Where the first line begins in the input, decompressed.
-        offset: usize,
-    },
-    /// Nothing, because of this.
-    Unreadable(io::Error),
-}
-
-/// What came out of a job.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Name of the input.
-    pub name: Arc<str>,
-    /// Documents checked.
-    pub documents: u64,
-    /// All issues; their lines and offsets are those of the input.
-    pub issues: Vec<Issue>,
-    /// Why the input could not be read, or not to its end.
-    pub unreadable: Option<io::Error>,
-}
-
-impl Job {
-    /// Checks what there is to check.
-    pub fn check(self) -> Outcome {
-        let mut outcome = Outcome {
-            name: self.name,
-            documents: 0,
-            issues: Vec::new(),
-            unreadable: None,
-        };
-        match self.content {
-            Content::Document(bytes) => outcome.add(&bytes, 1, 0),
-            Content::File(path) => match read_file(&path) {
-                Ok(bytes) => outcome.add(&bytes, 1, 0),
-                Err(error) => outcome.unreadable = Some(error),
-            },
-            Content::Unreadable(error) => outcome.unreadable = Some(error),
-            Content::Lines {
-                bytes,
-                first_line,
-                mut offset,
-            } => {
-                for (line, bytes) in (first_line..).zip(bytes.split_inclusive(|b| *b == b'\n')) {
-                    if !bytes.trim_ascii().is_empty() {
-                        outcome.add(bytes.trim_ascii_end(), line, offset);
-                    }
-                    offset += bytes.len();
-                }
-            }
-        }
-        outcome
-    }
-}
-
-impl Outcome {
-    fn add(&mut self, document: &[u8], line: u32, offset: usize) {
-        self.documents += 1;
-        let issues = Resource::from_slice(document).issues;
-        self.issues.extend(issues.into_iter().map(|mut issue| {
-            issue.line = issue.line.saturating_add(line - 1);
-            issue.offset += offset;
-            issue
-        }));
+    /// Bytes of all files as they lie on the disk; `None` when the size of an
+    /// input cannot be known.
+    pub fn size(&self) -> Option<u64> {
+        let sizes = self.0.iter().map(|input| match input {
+            Input::File(path) => path.metadata().ok().map(|metadata| metadata.len()),
+            Input::StandardInput => None,
+        });
+        sizes.sum()
     }
 }
 
@@ -281,96 +169,7 @@ fn is_for_us(path: &Path) -> bool {
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-fn is_lines(path: &Path) -> bool {
+pub(super) fn is_lines(path: &Path) -> bool {
     let name = plain_name(path);
     name.ends_with(".ndjson") || name.ends_with(".jsonl")
-}
-
-fn reader(path: &Path, file: File) -> Box<dyn BufRead> {
-    let file = BufReader::new(file);
-    let compressed = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    if compressed {
-        Box::new(BufReader::new(MultiGzDecoder::new(file)))
-    } else {
-        Box::new(file)
-    }
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader(path, File::open(path)?).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Standard input may be compressed, and may hold one document or one a line:
-/// the first bytes and the first line tell.
-fn split_standard_input(
-    name: &Arc<str>,
-    take: &mut impl FnMut(Job) -> Result<(), JobError>,
-) -> Result<(), JobError> {
-    let mut input = io::stdin().lock();
-    if input
-        .fill_buf()
-        .map_err(JobError::Read)?
-        .starts_with(&[0x1f, 0x8b])
-    {
-        split_unknown(name, BufReader::new(MultiGzDecoder::new(input)), take)
-    } else {
-        split_unknown(name, input, take)
-    }
-}
-
-fn split_unknown(
-    name: &Arc<str>,
-    mut input: impl BufRead,
-    take: &mut impl FnMut(Job) -> Result<(), JobError>,
-) -> Result<(), JobError> {
-    let mut start = Vec::new();
-    input
-        .read_until(b'\n', &mut start)
-        .map_err(JobError::Read)?;
-    if serde_json::from_slice::<serde::de::IgnoredAny>(&start).is_ok() {
-        return split_lines(name, io::Cursor::new(start).chain(input), take);
-    }
-    input.read_to_end(&mut start).map_err(JobError::Read)?;
-    take(Job {
-        name: name.clone(),
-        content: Content::Document(start),
-    })
-}
-
-fn split_lines(
-    name: &Arc<str>,
-    mut input: impl BufRead,
-    take: &mut impl FnMut(Job) -> Result<(), JobError>,
-) -> Result<(), JobError> {
-    let (mut line, mut offset) = (1_u32, 0);
-    loop {
-        let mut bytes = Vec::new();
-        let mut lines = 0;
-        // Lines that came before an error are still worth checking.
-        let mut read = Ok(1);
-        while bytes.len() < LINES_PER_JOB && matches!(read, Ok(1..)) {
-            read = input.read_until(b'\n', &mut bytes);
-            lines += 1;
-        }
-        let length = bytes.len();
-        if length > 0 {
-            take(Job {
-                name: name.clone(),
-                content: Content::Lines {
-                    bytes,
-                    first_line: line,
-                    offset,
-                },
-            })?;
-        }
-        if read.map_err(JobError::Read)? == 0 {
-            return Ok(());
-        }
-        line = line.saturating_add(lines);
-        offset += length;
-    }
 }

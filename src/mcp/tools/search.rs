@@ -109,7 +109,7 @@ pub(crate) async fn go_on(
     cursor: &str,
     form: Form,
 ) -> Result<Reply, ToolError> {
-    let position = cursor::decode(cursor)?;
+    let position: Position = cursor::decode(cursor)?;
     let document = exchange::fetch(server, &position.page.interaction()).await?;
     if document.json.str("resourceType") != Some("Bundle") {
         return Err(ToolError::BadCursor);

@@ -9,6 +9,7 @@ use crate::{
         FhirServer,
         arguments::{self, Validate},
         catalogue::{Answer, Effect, ToolEntry},
+        cursor::{self, IssuePosition},
         failure::ToolError,
         issues,
         json::Json,
@@ -16,11 +17,11 @@ use crate::{
         schema,
         search_parameters::resource_type,
     },
-    model::{Issue, Resource},
+    model::Issue,
 };
 
-const DESCRIPTION: &str = "Checks a resource against FHIR R4: elements, cardinalities, JSON types, primitive formats, codes of required bindings, narrative. Takes the resource itself, or the reference of one on the server (Patient/123). Issues that say the same are grouped; each has path, expected and found.\n\
-It changes nothing on the server, and does not check whether references lead somewhere, nor profiles or codes of bindings that are not required.";
+const DESCRIPTION: &str = "Checks a resource against FHIR R4: elements, cardinalities, JSON types, primitive formats, codes of required bindings, narrative. Takes the resource, or the reference of one on the server. Issues that say the same are grouped, errors first, 20 groups at most.\n\
+It does not check where references lead, nor codes whose binding is not required.";
 
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
@@ -36,7 +37,7 @@ pub(crate) fn tool() -> ToolEntry {
 
 fn output_schema() -> JsonObject {
     schema::output(&[
-        ("valid", "boolean", "Whether there is no error"),
+        ("valid", "boolean", "No error"),
         ("errors", "integer", ""),
         ("warnings", "integer", ""),
         (
@@ -44,30 +45,74 @@ fn output_schema() -> JsonObject {
             "array of object",
             "severity, code, expression, expected, found, count; line and column where the resource came as text",
         ),
+        ("remaining", "integer", "Groups that follow"),
+        ("cursor", "string", ""),
+        ("note", "string", ""),
     ])
 }
 
 fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
     Box::pin(async move {
         let arguments: Validate = arguments::parse(arguments)?;
-        match (&arguments.resource, arguments.reference.given()) {
+        let from: Option<IssuePosition> = match arguments.cursor.given() {
+            Some(cursor) => Some(cursor::decode(cursor)?),
+            None => None,
+        };
+        let earlier = from.as_ref();
+        let profile = arguments.profile.given();
+        let profile = profile.or(earlier.and_then(|from| from.profile.as_deref()));
+        if let Some(profile) = profile.filter(|url| !server.validator().knows_profile(url)) {
+            return Err(unknown_profile(profile));
+        }
+        let reference = arguments.reference.given();
+        let reference = match arguments.resource {
+            Some(_) => reference,
+            None => reference.or(earlier.and_then(|from| from.reference.as_deref())),
+        };
+        let (found, positions) = match (&arguments.resource, reference) {
             (Some(payload), None) => {
-                let reading = Resource::from_slice(payload.text.as_bytes());
-                Ok(report(&reading.issues, payload.as_written))
+                let reading = server.validator().read_as(payload.text.as_bytes(), profile);
+                (reading.issues, payload.as_written)
             }
-            (None, Some(reference)) => {
-                let issues = issues_of(server, reference).await?;
-                Ok(report(&issues, false))
+            (None, Some(reference)) => (issues_of(server, reference, profile).await?, false),
+            _ => {
+                return Err(ToolError::Argument {
+                    argument: None,
+                    problem: "validate wants either resource (FHIR JSON) or reference (for instance Patient/123)".to_owned(),
+                });
             }
-            _ => Err(ToolError::Argument {
-                argument: None,
-                problem: "validate wants either resource (FHIR JSON) or reference (for instance Patient/123)".to_owned(),
+        };
+        let here = IssuePosition {
+            offset: earlier.map_or(0, |from| from.offset),
+            fingerprint: issues::fingerprint(&found),
+            reference: reference.map(str::to_owned),
+            profile: profile.map(str::to_owned),
+        };
+        match earlier {
+            Some(from) if from.fingerprint != here.fingerprint => Err(ToolError::Argument {
+                argument: Some("cursor".to_owned()),
+                problem: "it goes on with another resource, or this one has changed since; leave it out to validate anew".to_owned(),
             }),
+            _ => Ok(report(&found, positions, here)),
         }
     })
 }
 
-async fn issues_of(server: &FhirServer, reference: &str) -> Result<Vec<Issue>, ToolError> {
+fn unknown_profile(url: &str) -> ToolError {
+    ToolError::Argument {
+        argument: Some("profile".to_owned()),
+        problem: format!(
+            "the profile {} is not known to this server; leave it out to check against FHIR R4 alone",
+            issues::shortened(url)
+        ),
+    }
+}
+
+async fn issues_of(
+    server: &FhirServer,
+    reference: &str,
+    profile: Option<&str>,
+) -> Result<Vec<Issue>, ToolError> {
     let Some((name, id)) = reference.split_once('/') else {
         return Err(ToolError::Argument {
             argument: Some("reference".to_owned()),
@@ -78,6 +123,9 @@ async fn issues_of(server: &FhirServer, reference: &str) -> Result<Vec<Issue>, T
     let interaction = read::interaction(resource_type(name)?, id);
     let answer = server.source().send(&interaction).await?;
     match decode(&answer, &Expectation::of(&interaction), server.validator()) {
+        Ok(Decoded::Resource(_)) if profile.is_some() => {
+            Ok(server.validator().read_as(&answer.body, profile).issues)
+        }
         Ok(Decoded::Resource(reading)) => Ok(reading.issues),
         Ok(Decoded::Nothing) => Err(BodyError::Empty.into()),
         // That it is no resource at all is a finding, too.
@@ -90,16 +138,29 @@ async fn issues_of(server: &FhirServer, reference: &str) -> Result<Vec<Issue>, T
     }
 }
 
-fn report(found: &[Issue], positions: bool) -> Reply {
+fn report(found: &[Issue], positions: bool, here: IssuePosition) -> Reply {
     let number = |number: usize| Json::Number(number.to_string());
     let errors = issues::errors(found);
-    Reply::new(Json::object([
+    let (list, remaining) = issues::page(found, here.offset, positions);
+    let mut answer = Json::object([
         ("valid", Json::Bool(errors == 0)),
         ("errors", number(errors)),
         ("warnings", number(issues::warnings(found))),
-        (
-            "issues",
-            issues::listed(found, issues::MAX_GROUPS, positions),
-        ),
-    ]))
+        ("issues", list),
+    ]);
+    if remaining > 0 {
+        let again = match here.reference {
+            Some(_) => "cursor",
+            None => "resource and cursor",
+        };
+        let next = IssuePosition {
+            offset: here.offset + issues::MAX_GROUPS,
+            ..here
+        };
+        answer.set("remaining", number(remaining));
+        answer.set("cursor", Json::String(cursor::encode(&next)));
+        let note = format!("More kinds of issues follow: call validate with {again}");
+        answer.set("note", Json::text(note));
+    }
+    Reply::new(answer)
 }

@@ -30,6 +30,60 @@ async fn validate_groups_what_it_finds() {
 }
 
 #[tokio::test]
+async fn validate_goes_on_behind_20_groups() {
+    let properties: Vec<String> = (0..45).map(|n| format!("\"x{n}\":1")).collect();
+    let resource = format!(
+        "{{\"resourceType\":\"Patient\",\"id\":\"1\",{}}}",
+        properties.join(",")
+    );
+    let body = resource.clone();
+    let setting = Setting::start(Options::default(), move |_, _| (200, body.clone())).await;
+    for (first, next) in [
+        (json!({"resource": resource}), json!({"resource": resource})),
+        (json!({"reference": "Patient/1"}), json!({})),
+    ] {
+        let mut arguments = first;
+        let mut seen = Vec::new();
+        for (given, remaining) in [(20, json!(25)), (20, json!(5)), (5, Value::Null)] {
+            let answer = setting.ok("validate", arguments.clone()).await;
+            assert_eq!(answer["errors"], 45);
+            assert_eq!(answer["issues"].as_array().unwrap().len(), given);
+            assert_eq!(answer["remaining"], remaining);
+            let found = answer["issues"].as_array().unwrap().iter();
+            seen.extend(found.map(|issue| issue["found"].to_string()));
+            arguments = next.clone();
+            arguments["cursor"] = answer["cursor"].clone();
+        }
+        assert_eq!(arguments["cursor"], Value::Null);
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 45);
+    }
+
+    let answer = setting.ok("validate", json!({"resource": resource})).await;
+    let other = json!({"resourceType": "Patient", "x": 1});
+    let other = json!({"resource": other, "cursor": answer["cursor"]});
+    let text = setting.fails("validate", other).await;
+    assert!(text.contains("another resource"), "{text}");
+    let wrong = json!({"resource": resource, "cursor": "abc"});
+    let text = setting.fails("validate", wrong).await;
+    assert!(text.contains("start again"), "{text}");
+}
+
+#[tokio::test]
+async fn validate_says_which_profile_it_does_not_know() {
+    let setting = Setting::start(Options::default(), |_, _| (500, String::new())).await;
+    let resource = json!({"resourceType": "Patient", "active": true});
+    let profile = "https://example.org/StructureDefinition/none";
+    let arguments = json!({"resource": resource, "profile": profile});
+    let text = setting.fails("validate", arguments).await;
+    assert!(
+        text.contains(profile) && text.contains("not known"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn capabilities_have_the_shape_of_the_contract() {
     let setting = Setting::start(Options::default(), |_, _| (500, String::new())).await;
     let answer = setting

@@ -81,7 +81,7 @@ async fn a_long_list_comes_in_parts_and_nothing_is_lost() {
         setting
             .fails("search", changed)
             .await
-            .contains("search again")
+            .contains("start again")
     );
 }
 
