@@ -89,6 +89,12 @@ impl<'m> Compiler<'m> {
                 self.truth(left, equal, scope)?,
                 self.truth(right, true, scope)?
             )),
+            Expr::Binary(Op::And | Op::Or, ..) if equality && total(left) => Some(format!(
+                "(if {} {{ {} }} else {{ {} }})",
+                self.truth(left, true, scope)?,
+                self.truth(right, equal, scope)?,
+                self.truth(right, !equal, scope)?
+            )),
             _ => {
                 let symbol = match (op, wanted) {
                     (Op::Equal, true) | (Op::NotEqual, false) => "==",
