@@ -140,6 +140,25 @@ fn refuses_what_it_does_not_understand() {
         let error = generate(&inputs).expect_err(reason);
         assert!(error.to_string().contains(reason), "{error}");
     }
+    for (from, to, reason) in [
+        (
+            "name.isDistinct()",
+            "name.skip(1).empty()",
+            "cannot be compiled",
+        ),
+        ("name.isDistinct()", "nom.exists()", "has no element nom"),
+        ("name.isDistinct()", "name.startsWith('a')", "many items"),
+        ("name.isDistinct()", "name.first(1)", "first with 1 arguments"),
+        ("\"min-1\"", "\"min-9\"", "min-1 is not defined"),
+    ] {
+        let constraints = texts.constraints.replacen(from, to, 1);
+        let error = generate(&Inputs {
+            constraints: &constraints,
+            ..texts.inputs()
+        })
+        .expect_err(reason);
+        assert!(error.to_string().contains(reason), "{error}");
+    }
     let parameters = texts
         .search_parameters
         .replace("Mini.type", "Mini.type.last()");

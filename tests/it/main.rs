@@ -40,6 +40,8 @@ mod fixture_store_write;
 mod http;
 /// Documents that each break one rule.
 mod invalid;
+/// The constraints of the base types, each broken by one change.
+mod invariants;
 /// The typed model: its use, and its laws under random input.
 mod model;
 /// Profiles and packages of profiles.

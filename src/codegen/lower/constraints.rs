@@ -56,14 +56,10 @@ fn attach(
             && (constraint.structures.is_empty() || constraint.structures.contains(&structure.name))
     };
     let Some(constraint) = definitions.constraints.iter().find(means) else {
-        let mini = key == "ext-1" && definitions.constraints.is_empty();
-        return match mini {
-            true => Ok(()),
-            false => Err(Error::new(
-                &element.path,
-                format!("the constraint {key} is not defined"),
-            )),
-        };
+        return Err(Error::new(
+            &element.path,
+            format!("the constraint {key} is not defined"),
+        ));
     };
     let of = (!constraint.structures.is_empty()).then_some(structure.name.as_str());
     let index = add(constraint, model, of)?;

@@ -29,6 +29,42 @@ pub(super) fn concatenate(a: Text<'_>, b: Text<'_>) -> Text<'static> {
     ))
 }
 
+/// `text = literal`
+#[inline(never)]
+pub(super) fn is(text: Text<'_>, literal: &str) -> bool {
+    text.as_deref() == Some(literal)
+}
+
+/// `text != literal`
+#[inline(never)]
+pub(super) fn is_not(text: Text<'_>, literal: &str) -> bool {
+    text.is_some_and(|text| text != literal)
+}
+
+/// `text in (list)` gives what is wanted.
+#[inline(never)]
+pub(super) fn one_of(text: Text<'_>, list: &[&str], wanted: bool) -> bool {
+    text.is_some_and(|text| list.contains(&&*text) == wanted)
+}
+
+/// `text.matches(…)` gives what is wanted.
+#[inline(never)]
+pub(super) fn matches(text: Text<'_>, pattern: fn(&str) -> bool, wanted: bool) -> bool {
+    text.is_some_and(|text| pattern(&text) == wanted)
+}
+
+/// `text.startsWith(start)` gives what is wanted.
+#[inline(never)]
+pub(super) fn starts_with(text: Text<'_>, start: &str, wanted: bool) -> bool {
+    text.is_some_and(|text| text.starts_with(start) == wanted)
+}
+
+/// `text.contains(part)` gives what is wanted.
+#[inline(never)]
+pub(super) fn has_part(text: Text<'_>, part: &str, wanted: bool) -> bool {
+    text.is_some_and(|text| text.contains(part) == wanted)
+}
+
 #[inline(never)]
 pub(super) fn number(text: Text<'_>) -> Option<Number> {
     Number::parse(&text?)

@@ -2,6 +2,7 @@
 //! has some, and their texts in a table.
 
 mod path;
+mod short;
 mod truth;
 
 use super::{

@@ -17,7 +17,7 @@ enum Kind {
 
 /// Patterns and the functions that match them; those without `^` and `$` are
 /// meant for the whole text, or they would ask for nothing.
-const PATTERNS: &[(&str, &str)] = &[
+pub(super) const PATTERNS: &[(&str, &str)] = &[
     ("[A-Z]([A-Za-z0-9_]){0,254}", "is_name"),
     (r"^[a-zA-Z0-9\/\-_\[\]\@]+$", "is_slice_name"),
     (
@@ -39,6 +39,9 @@ const PATTERNS: &[(&str, &str)] = &[
 impl<'m> Compiler<'m> {
     /// A Rust condition: the expression is true (or false, if that is wanted).
     pub(super) fn truth(&self, expr: &Expr, wanted: bool, scope: &Scope<'m>) -> Code {
+        if let Some(code) = self.short(expr, wanted, scope)? {
+            return Ok(code);
+        }
         Ok(match expr {
             Expr::Boolean(value) => (*value == wanted).to_string(),
             Expr::Binary(op @ (Op::And | Op::Or | Op::Implies), left, right) => {
@@ -181,25 +184,15 @@ impl<'m> Compiler<'m> {
                 )),
                 _ => Err(format!("is {name} here")),
             })?,
-            Expr::Call(input, function, arguments) => {
-                let text = self.text(input, scope)?;
-                match (function, arguments.as_slice()) {
-                    (Function::Matches, [Expr::String(pattern)]) => {
-                        let known = PATTERNS.iter().find(|(known, _)| known == pattern);
-                        let (_, matcher) = known.ok_or(format!("no function matches {pattern}"))?;
-                        format!("{text}.map(|text| {matcher}(&text))")
-                    }
-                    (Function::StartsWith, [Expr::String(start)]) => {
-                        format!("{text}.map(|text| text.starts_with({start:?}))")
-                    }
-                    (Function::Contains, [Expr::String(part)]) => {
-                        format!("{text}.map(|text| text.contains({part:?}))")
-                    }
-                    _ => return Err(format!("the function {} here", function.name())),
-                }
+            // Anything else by both of its sides.
+            Expr::Binary(op, ..) if *op != Op::Union => {
+                let (yes, no) = (
+                    self.truth(expr, true, scope)?,
+                    self.truth(expr, false, scope)?,
+                );
+                format!("if {yes} {{ Some(true) }} else if {no} {{ Some(false) }} else {{ None }}")
             }
-            // `a`, and what is derived from logic, by both of its sides.
-            Expr::Binary(..) => {
+            Expr::Call(_, Function::Matches | Function::StartsWith | Function::Contains, _) => {
                 let (yes, no) = (
                     self.truth(expr, true, scope)?,
                     self.truth(expr, false, scope)?,
@@ -298,7 +291,7 @@ impl<'m> Compiler<'m> {
                 Ok(format!("Some(Number::integer({text}))"))
             }
             Expr::Call(_, Function::Count, _) | Expr::Binary(Op::Plus, ..) => Ok(format!(
-                "Some(Number::integer({}))",
+                "Some(Number::integer({} as i64))",
                 self.count(expr, scope)?
             )),
             Expr::Call(input, Function::ToInteger, _) => {
@@ -308,8 +301,8 @@ impl<'m> Compiler<'m> {
         }
     }
 
-    /// An `i64`.
-    fn count(&self, expr: &Expr, scope: &Scope<'m>) -> Code {
+    /// A `usize`.
+    pub(super) fn count(&self, expr: &Expr, scope: &Scope<'m>) -> Code {
         match expr {
             Expr::Binary(Op::Plus, left, right) => Ok(format!(
                 "{} + {}",
@@ -317,15 +310,18 @@ impl<'m> Compiler<'m> {
                 self.count(right, scope)?
             )),
             Expr::Call(input, Function::Count, _) => {
+                if let Some(length) = self.length(input, scope) {
+                    return Ok(length);
+                }
                 let code = self.each(input, scope, &mut |_| Ok("count += 1;".to_owned()))?;
-                Ok(format!("{{ let mut count = 0_i64; {code} count }}"))
+                Ok(format!("{{ let mut count = 0_usize; {code} count }}"))
             }
             _ => Err("a sum of what are no counts".to_owned()),
         }
     }
 
     /// An `Option<Cow<str>>`.
-    fn text(&self, expr: &Expr, scope: &Scope<'m>) -> Code {
+    pub(super) fn text(&self, expr: &Expr, scope: &Scope<'m>) -> Code {
         match expr {
             Expr::Variable(name) if name == "ucum" => Ok("literal(UCUM)".to_owned()),
             Expr::Call(input, Function::ToString, _) => self.text(input, scope),
@@ -340,7 +336,7 @@ impl<'m> Compiler<'m> {
 
     fn item_text(&self, item: &Item<'m>) -> Code {
         match item.of {
-            Type::Primitive(_) => Ok(format!("text({})", item.rust)),
+            Type::Primitive(_) => Ok(format!("text({})", bare(&item.rust))),
             Type::Literal => Ok(format!("literal({})", item.rust)),
             _ => Err("the text of an object".to_owned()),
         }
@@ -356,6 +352,19 @@ impl<'m> Compiler<'m> {
         if let Expr::This = expr {
             return value(&scope.this);
         }
+        if let Some(field) = self.field(expr, scope) {
+            // Without a value it gives none, as what is absent does.
+            let mut code = String::new();
+            self.each(expr, scope, &mut |item| {
+                code = value(&Item {
+                    rust: format!("(&{field})"),
+                    many: false,
+                    ..item.clone()
+                })?;
+                Ok(String::new())
+            })?;
+            return Ok(code);
+        }
         let label = self.fresh("'l");
         let code = self.each(expr, scope, &mut |item| match item.many {
             true => Err("many items where one is asked for".to_owned()),
@@ -365,8 +374,16 @@ impl<'m> Compiler<'m> {
     }
 }
 
+/// `&it.name` without the parentheses that a field needs after it.
+fn bare(rust: &str) -> &str {
+    let inside = rust
+        .strip_prefix('(')
+        .and_then(|rust| rust.strip_suffix(')'));
+    inside.unwrap_or(rust)
+}
+
 /// Whether an expression is always true or false, never empty.
-fn total(expr: &Expr) -> bool {
+pub(super) fn total(expr: &Expr) -> bool {
     match expr {
         Expr::Boolean(_) => true,
         Expr::Call(input, Function::Not, _) => total(input),
