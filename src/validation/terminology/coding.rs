@@ -12,85 +12,74 @@ use crate::model::{
 /// Checks a coding: the one at this index of a CodeableConcept, or the object
 /// itself. What its binding has reported already is not said again.
 pub(super) fn check(coding: &Coding, index: Option<usize>, reported: bool, at: &mut At<'_, '_>) {
-    let code = coding.code.as_deref();
-    let Some(system) = coding.system.as_deref() else {
-        if let Some(code) = code
-            && !reported
-            && coding.system.element.is_none()
-        {
-            let found = format!("the code {} without one", quoted(code));
-            let place = Place {
-                index,
-                name: "code",
-            };
-            place.report(
-                Rule::CodingSystem,
-                Severity::Warning,
-                "a system".into(),
-                found,
-                at,
-            );
-        }
-        return;
+    let place = |name| Place {
+        index,
+        name,
+        severity: None,
     };
-    if !check_system(system, index, at) {
-        return;
-    }
-    let Some(code) = code else { return };
-    let known = match system {
-        "http://loinc.org" | "http://snomed.info/sct" => return,
-        LANGUAGES => is_language(code),
-        MEDIA_TYPES => is_media_type(code),
-        UNITS => {
-            if !reported && unit(code).is_none() {
-                let place = Place {
-                    index,
-                    name: "code",
-                };
-                let expected = "a UCUM unit".to_owned();
-                place.report(
-                    Rule::Ucum,
-                    Rule::Ucum.severity(),
-                    expected,
-                    quoted(code),
-                    at,
-                );
-            }
-            return;
-        }
-        _ => {
-            let Some(table) = code_system(system) else {
-                return;
-            };
-            match table.concept(code) {
-                Some(concept) => {
-                    if let Some(display) = coding.display.as_deref() {
-                        check_display(display, concept.display(), index, at);
+    let (system, code) = (coding.system.as_deref(), coding.code.as_deref());
+    match (system, code) {
+        // Large systems that are not part of the specification.
+        (Some("http://loinc.org" | "http://snomed.info/sct"), _) | (None, None) => {}
+        (Some(system), code) => {
+            if let Some(table) = code_system(system) {
+                let Some(code) = code else { return };
+                match table.concept(code) {
+                    Some(concept) => {
+                        if let Some(display) = coding.display.as_deref()
+                            && !is_same(display, concept.display())
+                        {
+                            let (known, display) = (quoted(concept.display()), quoted(display));
+                            place("display").report(Rule::Display, known, display, at);
+                        }
                     }
-                    true
+                    None if table.is_complete() && !reported => {
+                        let expected = format!("a code of {system}");
+                        place("code").report(Rule::UnknownCode, expected, quoted(code), at);
+                    }
+                    None => {}
                 }
-                None => !table.is_complete(),
+            } else if let Some(expected) = wrong_system(system) {
+                place("system").report(Rule::CodingSystem, expected.into(), quoted(system), at);
+            } else if let Some(code) = code
+                && !reported
+                && let Some((rule, expected)) = wrong_by_grammar(system, code)
+            {
+                place("code").report(rule, expected.into(), quoted(code), at);
             }
         }
-    };
-    if !known && !reported {
-        let place = Place {
-            index,
-            name: "code",
-        };
-        let severity = Rule::UnknownCode.severity();
-        place.report(
-            Rule::UnknownCode,
-            severity,
-            format!("a code of {system}"),
-            quoted(code),
-            at,
-        );
+        (None, Some(code)) => {
+            if !reported && coding.system.element.is_none() {
+                let found = format!("the code {} without one", quoted(code));
+                let mut place = place("code");
+                place.severity = Some(Severity::Warning);
+                place.report(Rule::CodingSystem, "a system".into(), found, at);
+            }
+        }
     }
 }
 
+/// What a code is not, of a system whose codes have a grammar.
+fn wrong_by_grammar(system: &str, code: &str) -> Option<(Rule, &'static str)> {
+    let (known, rule, expected) = match system {
+        LANGUAGES => (
+            is_language(code),
+            Rule::UnknownCode,
+            "a BCP 47 language tag",
+        ),
+        MEDIA_TYPES => (
+            is_media_type(code),
+            Rule::UnknownCode,
+            "a BCP 13 media type",
+        ),
+        UNITS => (unit(code).is_some(), Rule::Ucum, "a UCUM unit"),
+        _ => return None,
+    };
+    (!known).then_some((rule, expected))
+}
+
 /// Whether a text is a URI with a scheme.
-pub(super) fn is_absolute(uri: &str) -> bool {
+fn is_absolute(uri: &str) -> bool {
     let scheme = uri.split(':').next().unwrap_or_default();
     scheme.len() < uri.len()
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -99,75 +88,44 @@ pub(super) fn is_absolute(uri: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-fn check_system(system: &str, index: Option<usize>, at: &mut At<'_, '_>) -> bool {
-    let expected = if !is_absolute(system) {
-        "an absolute URI of a code system"
-    } else if system.contains("/ValueSet/") && is_value_set(system) {
-        "the URI of a code system, not of a value set"
-    } else {
-        return true;
-    };
-    let place = Place {
-        index,
-        name: "system",
-    };
-    let severity = Rule::CodingSystem.severity();
-    place.report(
-        Rule::CodingSystem,
-        severity,
-        expected.into(),
-        quoted(system),
-        at,
-    );
-    false
-}
-
-fn is_value_set(url: &str) -> bool {
+/// What an unknown system should have been, if it can be none.
+fn wrong_system(system: &str) -> Option<&'static str> {
     let own = [
         "http://hl7.org/fhir/ValueSet/",
         "http://terminology.hl7.org/ValueSet/",
     ];
-    own.iter().any(|start| url.starts_with(start)) && code_system(url).is_none()
+    if !is_absolute(system) {
+        Some("an absolute URI of a code system")
+    } else if own.iter().any(|start| system.starts_with(start)) {
+        Some("the URI of a code system, not of a value set")
+    } else {
+        None
+    }
 }
 
-/// Case and white space make no difference.
-fn check_display(display: &str, known: &str, index: Option<usize>, at: &mut At<'_, '_>) {
-    let same = display.eq_ignore_ascii_case(known) || {
-        let known = known.split_whitespace().flat_map(|word| [" ", word]);
-        let display = display.split_whitespace().flat_map(|word| [" ", word]);
-        let letters = |text: &'_ str| text.to_lowercase();
-        known.map(letters).eq(display.map(letters))
-    };
-    if !same {
-        let place = Place {
-            index,
-            name: "display",
-        };
-        let severity = Rule::Display.severity();
-        place.report(Rule::Display, severity, quoted(known), quoted(display), at);
-    }
+/// Whether two displays differ in case and white space alone.
+fn is_same(display: &str, known: &str) -> bool {
+    let words =
+        |text: &'_ str| -> Vec<String> { text.split_whitespace().map(str::to_lowercase).collect() };
+    display.eq_ignore_ascii_case(known) || words(display) == words(known)
 }
 
 /// A part of the coding.
 struct Place {
     index: Option<usize>,
     name: &'static str,
+    /// Where it is not that of the rule.
+    severity: Option<Severity>,
 }
 
 impl Place {
     #[cold]
-    fn report(
-        &self,
-        rule: Rule,
-        severity: Severity,
-        expected: String,
-        found: String,
-        at: &mut At<'_, '_>,
-    ) {
+    fn report(&self, rule: Rule, expected: String, found: String, at: &mut At<'_, '_>) {
         let below = match self.index {
             Some(index) => format!("coding[{index}].{}", self.name),
             None => self.name.to_owned(),
         };
+        let severity = self.severity.unwrap_or(rule.severity());
         at.report_below(&below, rule, severity, expected, found);
     }
 }
