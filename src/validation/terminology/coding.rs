@@ -2,60 +2,111 @@
 //! the system has, the display that goes with it
 //! ([Coding](https://hl7.org/fhir/R4/datatypes.html#Coding)).
 
-use super::quoted;
+use super::{memo::Memo, quoted};
 use crate::model::{
     Coding, Rule, Severity,
     reader::At,
-    terminology::{LANGUAGES, MEDIA_TYPES, UNITS, code_system, is_language, is_media_type, unit},
+    terminology::{
+        LANGUAGES, MEDIA_TYPES, Membership, UNITS, code_system, is_language, is_media_type, is_unit,
+    },
 };
 
 /// Checks a coding: the one at this index of a CodeableConcept, or the object
 /// itself. What its binding has reported already is not said again.
-pub(super) fn check(coding: &Coding, index: Option<usize>, reported: bool, at: &mut At<'_, '_>) {
-    let place = |name| Place {
-        index,
-        name,
-        severity: None,
-    };
+pub(super) fn check(
+    coding: &Coding,
+    index: Option<usize>,
+    reported: bool,
+    memo: &mut Memo,
+    at: &mut At<'_, '_>,
+) {
     let (system, code) = (coding.system.as_deref(), coding.code.as_deref());
     match (system, code) {
         // Large systems that are not part of the specification.
         (Some("http://loinc.org" | "http://snomed.info/sct"), _) | (None, None) => {}
-        (Some(system), code) => {
-            if let Some(table) = code_system(system) {
-                let Some(code) = code else { return };
-                match table.concept(code) {
-                    Some(concept) => {
-                        if let Some(display) = coding.display.as_deref()
-                            && !is_same(display, concept.display())
-                        {
-                            let (known, display) = (quoted(concept.display()), quoted(display));
-                            place("display").report(Rule::Display, known, display, at);
-                        }
+        (Some(system), _) => {
+            let texts = [
+                system,
+                code.unwrap_or_default(),
+                coding.display.as_deref().unwrap_or_default(),
+            ];
+            let known = memo.finding(0, texts);
+            if known.as_deref() == Some(&Some(Membership::Member)) {
+                return;
+            }
+            match defect(system, code, coding.display.as_deref()) {
+                None => {
+                    if let Some(known) = known {
+                        *known = Some(Membership::Member);
                     }
-                    None if table.is_complete() && !reported => {
-                        let expected = format!("a code of {system}");
-                        place("code").report(Rule::UnknownCode, expected, quoted(code), at);
-                    }
-                    None => {}
                 }
-            } else if let Some(expected) = wrong_system(system) {
-                place("system").report(Rule::CodingSystem, expected.into(), quoted(system), at);
-            } else if let Some(code) = code
-                && !reported
-                && let Some((rule, expected)) = wrong_by_grammar(system, code)
-            {
-                place("code").report(rule, expected.into(), quoted(code), at);
+                Some(defect) if reported && defect.name == "code" => {}
+                Some(defect) => {
+                    let severity = defect.rule.severity();
+                    let below = below(index, defect.name);
+                    at.report_below(&below, defect.rule, severity, defect.expected, defect.found);
+                }
             }
         }
         (None, Some(code)) => {
             if !reported && coding.system.element.is_none() {
                 let found = format!("the code {} without one", quoted(code));
-                let mut place = place("code");
-                place.severity = Some(Severity::Warning);
-                place.report(Rule::CodingSystem, "a system".into(), found, at);
+                let (below, rule) = (below(index, "code"), Rule::CodingSystem);
+                at.report_below(&below, rule, Severity::Warning, "a system".into(), found);
             }
         }
+    }
+}
+
+/// What is wrong with a part of a coding.
+struct Defect {
+    name: &'static str,
+    rule: Rule,
+    expected: String,
+    found: String,
+}
+
+fn defect(system: &str, code: Option<&str>, display: Option<&str>) -> Option<Defect> {
+    let Some(table) = code_system(system) else {
+        if let Some(expected) = wrong_system(system) {
+            return Some(Defect {
+                name: "system",
+                rule: Rule::CodingSystem,
+                expected: expected.into(),
+                found: quoted(system),
+            });
+        }
+        let (rule, expected) = wrong_by_grammar(system, code?)?;
+        return Some(Defect {
+            name: "code",
+            rule,
+            expected: expected.into(),
+            found: quoted(code?),
+        });
+    };
+    match table.concept(code?) {
+        Some(concept) => {
+            let display = display.filter(|display| !is_same(display, concept.display()))?;
+            Some(Defect {
+                name: "display",
+                rule: Rule::Display,
+                expected: quoted(concept.display()),
+                found: quoted(display),
+            })
+        }
+        None => table.is_complete().then(|| Defect {
+            name: "code",
+            rule: Rule::UnknownCode,
+            expected: format!("a code of {system}"),
+            found: quoted(code.unwrap_or_default()),
+        }),
+    }
+}
+
+fn below(index: Option<usize>, name: &str) -> String {
+    match index {
+        Some(index) => format!("coding[{index}].{name}"),
+        None => name.to_owned(),
     }
 }
 
@@ -72,7 +123,7 @@ fn wrong_by_grammar(system: &str, code: &str) -> Option<(Rule, &'static str)> {
             Rule::UnknownCode,
             "a BCP 13 media type",
         ),
-        UNITS => (unit(code).is_some(), Rule::Ucum, "a UCUM unit"),
+        UNITS => (is_unit(code), Rule::Ucum, "a UCUM unit"),
         _ => return None,
     };
     (!known).then_some((rule, expected))
@@ -108,26 +159,6 @@ fn is_same(display: &str, known: &str) -> bool {
     let words =
         |text: &'_ str| -> Vec<String> { text.split_whitespace().map(str::to_lowercase).collect() };
     display.eq_ignore_ascii_case(known) || words(display) == words(known)
-}
-
-/// A part of the coding.
-struct Place {
-    index: Option<usize>,
-    name: &'static str,
-    /// Where it is not that of the rule.
-    severity: Option<Severity>,
-}
-
-impl Place {
-    #[cold]
-    fn report(&self, rule: Rule, expected: String, found: String, at: &mut At<'_, '_>) {
-        let below = match self.index {
-            Some(index) => format!("coding[{index}].{}", self.name),
-            None => self.name.to_owned(),
-        };
-        let severity = self.severity.unwrap_or(rule.severity());
-        at.report_below(&below, rule, severity, expected, found);
-    }
 }
 
 #[cfg(test)]
