@@ -56,6 +56,8 @@ mod sse;
 mod stdio;
 /// Parts that several tests stand on.
 mod support;
+/// Bindings and codes.
+mod terminology;
 /// What models see of the tools.
 mod tool_schemas;
 /// The tools, from client to FHIR server.

@@ -40,14 +40,14 @@ pub(super) fn emit(model: &Model) -> Result<Vec<GeneratedFile>, Error> {
         ("CODE_SYSTEMS", "code-systems.txt", systems),
         ("VALUE_SETS", "value-sets.txt", sets),
     ] {
-        let offsets: Vec<String> = paragraphs.offsets.iter().map(usize::to_string).collect();
+        let index: Vec<String> = paragraphs.index.iter().map(usize::to_string).collect();
         writer.line("");
         writer.block(
             &format!("pub(in super::super) static {name}: Paragraphs = Paragraphs {{"),
             "};",
             |writer| {
                 writer.line(&format!("text: include_str!(\"{file}\"),"));
-                writer.line(&format!("offsets: &[{}],", offsets.join(", ")));
+                writer.line(&format!("index: &[{}],", index.join(", ")));
             },
         );
         files.push(GeneratedFile {
@@ -68,11 +68,22 @@ fn sorted<T>(map: &std::collections::BTreeMap<String, T>) -> Vec<(&str, &T)> {
 #[derive(Default)]
 struct Paragraphs {
     text: String,
-    /// Where each paragraph starts; the end of the last one is that of the text.
-    offsets: Vec<usize>,
+    /// Where each paragraph starts, and in the lowest byte the length of its URL.
+    index: Vec<usize>,
 }
 
 impl Paragraphs {
+    fn start(&mut self, url: &str) -> Result<(), Error> {
+        if url.len() > 0xff || self.text.len() >= 1 << 24 {
+            return Err(Error::new(
+                url,
+                "more than the index of terminology can hold",
+            ));
+        }
+        self.index.push(self.text.len() << 8 | url.len());
+        Ok(())
+    }
+
     fn line<'a>(
         &mut self,
         subject: &str,
@@ -90,7 +101,7 @@ impl Paragraphs {
     }
 
     fn code_system(&mut self, url: &str, system: &CodeSystem) -> Result<(), Error> {
-        self.offsets.push(self.text.len());
+        self.start(url)?;
         let flags = match (system.complete, system.case_sensitive) {
             (true, true) => "cs",
             (true, false) => "c",
@@ -115,7 +126,7 @@ impl Paragraphs {
     }
 
     fn value_set(&mut self, url: &str, set: &ValueSet) -> Result<(), Error> {
-        self.offsets.push(self.text.len());
+        self.start(url)?;
         self.line(url, [url])?;
         let parts = set.include.iter().map(|part| (true, part));
         for (include, part) in parts.chain(set.exclude.iter().map(|part| (false, part))) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::{
         Error,
-        ir::{CodeSystem, Concept, Part, ValueSet, code_key},
+        ir::{CodeSystem, Part, ValueSet, code_key},
         parse::{self, Definitions},
     },
     without_version,
@@ -27,17 +27,10 @@ pub(super) fn code_systems(definitions: &Definitions) -> BTreeMap<String, CodeSy
 fn add_concepts(list: &[parse::Concept], parent: Option<&str>, system: &mut CodeSystem) {
     for parsed in list {
         let concept = system.concepts.entry(code_key(&parsed.code)).or_default();
-        concept.display = parsed
-            .display
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
+        concept.display.clone_from(&parsed.display);
         concept.parents.extend(parent.map(str::to_owned));
         for child in &parsed.other_children {
-            let child = system
-                .concepts
-                .entry(code_key(child))
-                .or_insert_with(Concept::default);
+            let child = system.concepts.entry(code_key(child)).or_default();
             child.parents.insert(parsed.code.clone());
         }
         add_concepts(&parsed.children, Some(&parsed.code), system);

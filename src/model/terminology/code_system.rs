@@ -54,7 +54,8 @@ impl CodeSystem {
 
     /// Whether a concept is the one with the code `ancestor`, or below it.
     pub fn is_a(&self, concept: Concept, ancestor: &str) -> bool {
-        self.concept(ancestor) == Some(concept) || self.descends_from(concept, ancestor)
+        self.concept(ancestor)
+            .is_some_and(|ancestor| concept == ancestor || self.below(concept, ancestor, MAX_DEPTH))
     }
 
     /// Whether a concept is below the one with the code `ancestor`.
@@ -65,10 +66,12 @@ impl CodeSystem {
 
     fn below(&self, concept: Concept, ancestor: Concept, depth: u32) -> bool {
         depth > 0
-            && concept
-                .parents()
-                .filter_map(|parent| self.concept(parent))
-                .any(|parent| parent == ancestor || self.below(parent, ancestor, depth - 1))
+            && concept.parents().any(|parent| {
+                parent == ancestor.code()
+                    || self
+                        .concept(parent)
+                        .is_some_and(|parent| self.below(parent, ancestor, depth - 1))
+            })
     }
 }
 

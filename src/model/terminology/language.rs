@@ -10,6 +10,20 @@ const TWO_LETTERS: &str = "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm
     sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo \
     xh yi yo za zh zu";
 
+/// By the first letter, the second letters as bits.
+const SECOND_LETTERS: [u32; 26] = second_letters();
+
+const fn second_letters() -> [u32; 26] {
+    let text = TWO_LETTERS.as_bytes();
+    let mut letters = [0; 26];
+    let mut at = 0;
+    while at + 1 < text.len() {
+        letters[(text[at] - b'a') as usize] |= 1 << (text[at + 1] - b'a');
+        at += 3;
+    }
+    letters
+}
+
 /// Tags from before the grammar that it does not cover.
 const IRREGULAR: [&str; 17] = [
     "en-GB-oed",
@@ -34,12 +48,13 @@ const IRREGULAR: [&str; 17] = [
 /// Whether a text is a well-formed language tag, in any case. Of the registry
 /// only the languages of two letters are looked up.
 pub fn is_language(tag: &str) -> bool {
-    if IRREGULAR
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(tag))
-    {
-        return true;
-    }
+    is_regular(tag)
+        || IRREGULAR
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(tag))
+}
+
+fn is_regular(tag: &str) -> bool {
     let mut subtags = tag.split('-').peekable();
     if !subtags.clone().all(is_subtag) {
         return false;
@@ -89,12 +104,14 @@ fn is_subtag(subtag: &str) -> bool {
 
 /// Languages of four letters are reserved, and none of more was registered.
 fn is_primary(subtag: &str) -> bool {
-    let known = || {
-        TWO_LETTERS
-            .split(' ')
-            .any(|known| known.eq_ignore_ascii_case(subtag))
-    };
-    alphabetic(subtag) && (subtag.len() == 3 || subtag.len() == 2 && known())
+    match subtag.as_bytes() {
+        [first, second] => {
+            let letter = |byte: &u8| byte.to_ascii_lowercase().wrapping_sub(b'a');
+            let seconds = SECOND_LETTERS.get(usize::from(letter(first)));
+            letter(second) < 26 && seconds.is_some_and(|seconds| seconds & 1 << letter(second) != 0)
+        }
+        _ => subtag.len() == 3 && alphabetic(subtag),
+    }
 }
 
 fn is_extended(subtag: &str) -> bool {

@@ -16,7 +16,7 @@ pub use code_system::{CodeSystem, Concept, code_system};
 pub use language::is_language;
 pub use media_type::is_media_type;
 pub(crate) use table::Paragraphs;
-pub use ucum::{Unit, unit};
+pub use ucum::{Unit, is_unit, unit};
 pub use value_set::{Membership, ValueSet, member, value_set};
 
 /// The system of [BCP 47](https://www.rfc-editor.org/info/bcp47) language tags.
@@ -31,7 +31,7 @@ fn of_system(system: &str, code: &str) -> Membership {
     let known = match system {
         LANGUAGES => is_language(code),
         MEDIA_TYPES => is_media_type(code),
-        UNITS => unit(code).is_some(),
+        UNITS => is_unit(code),
         _ => {
             return match code_system(system) {
                 Some(system) if system.concept(code).is_some() => Membership::Member,

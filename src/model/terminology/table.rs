@@ -8,19 +8,23 @@ use std::cmp::Ordering;
 #[derive(Debug)]
 pub(crate) struct Paragraphs {
     pub(crate) text: &'static str,
-    /// Where each paragraph starts.
-    pub(crate) offsets: &'static [u32],
+    /// Of each paragraph where it starts, and in the lowest byte the length of
+    /// its URL: most URLs are told apart by it, without a look at the text.
+    pub(crate) index: &'static [u32],
 }
 
 impl Paragraphs {
     /// The first line and the other lines of the paragraph with this URL.
     pub(super) fn find(&self, url: &str) -> Option<(&'static str, &'static str)> {
-        let (mut low, mut high) = (0, self.offsets.len());
+        let (mut low, mut high) = (0, self.index.len());
         while low < high {
             let middle = (low + high) / 2;
-            let start = *self.offsets.get(middle)? as usize;
-            let known = first_field(self.text.get(start..)?);
-            match known.len().cmp(&url.len()).then_with(|| known.cmp(url)) {
+            let (start, length) = self.entry(middle)?;
+            let order = match length.cmp(&url.len()) {
+                Ordering::Equal => self.text.get(start..start + length)?.cmp(url),
+                order => order,
+            };
+            match order {
                 Ordering::Equal => return self.paragraph(middle)?.split_once('\n'),
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
@@ -30,16 +34,22 @@ impl Paragraphs {
     }
 
     fn paragraph(&self, index: usize) -> Option<&'static str> {
-        let start = *self.offsets.get(index)? as usize;
-        let end = self.offsets.get(index + 1);
+        let (start, _) = self.entry(index)?;
+        let end = self.entry(index + 1);
         self.text
-            .get(start..end.map_or(self.text.len(), |&end| end as usize))
+            .get(start..end.map_or(self.text.len(), |(end, _)| end))
+    }
+
+    /// Start and length of the URL.
+    fn entry(&self, index: usize) -> Option<(usize, usize)> {
+        let entry = *self.index.get(index)?;
+        Some(((entry >> 8) as usize, (entry & 0xff) as usize))
     }
 
     /// All paragraphs, in their order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &'static str> {
-        (0..self.offsets.len()).filter_map(|index| self.paragraph(index))
+        (0..self.index.len()).filter_map(|index| self.paragraph(index))
     }
 }
 
@@ -77,8 +87,15 @@ pub(super) fn find_entry<'a>(
 
 /// The order of codes: first without regard to the case of ASCII letters.
 fn order(a: &str, b: &str, case_sensitive: bool) -> Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    let order = a.bytes().map(lower).cmp(b.bytes().map(lower));
+    for (x, y) in a.bytes().zip(b.bytes()) {
+        if x != y {
+            let order = x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase());
+            if order != Ordering::Equal {
+                return order;
+            }
+        }
+    }
+    let order = a.len().cmp(&b.len());
     if case_sensitive {
         order.then_with(|| a.cmp(b))
     } else {

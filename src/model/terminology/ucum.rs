@@ -39,6 +39,52 @@ impl Unit {
     }
 }
 
+/// Whether a text is a unit. The most frequent ones are known without parsing.
+pub fn is_unit(symbol: &str) -> bool {
+    matches!(
+        symbol,
+        "%" | "/min"
+            | "1"
+            | "10*12/L"
+            | "10*3/uL"
+            | "10*6/uL"
+            | "10*9/L"
+            | "Cel"
+            | "L"
+            | "U/L"
+            | "[degF]"
+            | "[in_i]"
+            | "[iU]/L"
+            | "[lb_av]"
+            | "a"
+            | "cm"
+            | "d"
+            | "fL"
+            | "g"
+            | "g/dL"
+            | "g/L"
+            | "h"
+            | "kg"
+            | "kg/m2"
+            | "m"
+            | "mg"
+            | "mg/dL"
+            | "min"
+            | "mL"
+            | "mL/min"
+            | "mm[Hg]"
+            | "mmol/L"
+            | "mo"
+            | "ng/mL"
+            | "pg"
+            | "s"
+            | "ug"
+            | "umol/L"
+            | "wk"
+            | "{score}"
+    ) || unit(symbol).is_some()
+}
+
 /// The unit that a symbol stands for, if it is one.
 pub fn unit(symbol: &str) -> Option<Unit> {
     let mut parser = Parser { rest: symbol };
@@ -225,13 +271,14 @@ mod tests {
             "1/d",
             "10^9/L",
             "dB[10.nV]",
+            "10*12/L",
             "nmol/10*6{RBC}",
             "/100{WBC}",
             "dag",
             "KiBy",
             "a_j",
         ] {
-            assert!(unit(symbol).is_some() || symbol == "dB[10.nV]", "{symbol}");
+            assert!(unit(symbol).is_some() && is_unit(symbol), "{symbol}");
         }
     }
 

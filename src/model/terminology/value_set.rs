@@ -2,7 +2,7 @@
 //! ([compose](https://hl7.org/fhir/R4/valueset.html#compositions)).
 
 use super::{
-    LANGUAGES, MEDIA_TYPES, UNITS, code_system, is_media_type, of_system,
+    CodeSystem, Concept, LANGUAGES, MEDIA_TYPES, UNITS, code_system, is_media_type, of_system,
     table::{find_entry, first_field},
     ucum,
 };
@@ -144,56 +144,75 @@ fn part(text: &'static str, wanted: Wanted<'_>, depth: u32) -> Membership {
             .map(|url| evaluate(url, wanted, depth - 1));
         return sets.fold(Member, Membership::and);
     }
-    let system = first_field(fields);
-    if wanted.system.is_some_and(|wanted| wanted != system) {
+    let url = first_field(fields);
+    if wanted.system.is_some_and(|wanted| wanted != url) {
         return NotMember;
     }
-    let rest = fields.get(system.len() + 1..).unwrap_or_default();
+    let rest = fields.get(url.len() + 1..).unwrap_or_default();
     match kind {
-        "s" => of_system(system, wanted.code),
+        "s" => of_system(url, wanted.code),
         "c" => {
-            let case = matches!(system, MEDIA_TYPES | UNITS)
-                || system != LANGUAGES
-                    && code_system(system).is_none_or(|system| system.is_case_sensitive());
+            let case = match url {
+                LANGUAGES => false,
+                MEDIA_TYPES | UNITS => true,
+                _ => code_system(url).is_none_or(|system| system.is_case_sensitive()),
+            };
             find_entry(rest, b'\t', wanted.code, case).is_some().into()
         }
-        _ => {
-            let mut fields = rest.split('\t');
-            let mut result = of_system(system, wanted.code);
-            while let (Some(property), Some(operator), Some(value)) =
-                (fields.next(), fields.next(), fields.next())
-            {
-                result = result.and(filter(system, wanted.code, property, operator, value));
-            }
-            result
-        }
+        _ => filters(url, wanted.code, rest),
     }
 }
 
-/// A filter ([filter-operator](https://hl7.org/fhir/R4/valueset-filter-operator.html))
-/// on the code, on its place in the hierarchy, or on its display.
-fn filter(system: &str, code: &str, property: &str, operator: &str, value: &str) -> Membership {
-    if system == UNITS && (property, operator) == ("canonical", "=") {
-        let units = ucum::unit(code).zip(ucum::unit(value));
-        return units
-            .is_some_and(|(unit, canonical)| unit.is_commensurable(&canonical))
-            .into();
-    }
-    let mut list = value.split(',').map(str::trim);
-    if matches!(property, "concept" | "code") {
-        match operator {
-            "=" => return (code == value).into(),
-            "in" => return list.any(|value| value == code).into(),
-            "not-in" => return (!list.any(|value| value == code)).into(),
-            "regex" => return matches_pattern(value, code).map_or(Unknown, Membership::from),
-            _ => {}
-        }
-    }
-    let Some((system, concept)) =
-        code_system(system).and_then(|system| Some((system, system.concept(code)?)))
-    else {
-        return Unknown;
+/// Whether a code is one of its system and passes every filter: property,
+/// operator and value.
+fn filters(url: &str, code: &str, text: &str) -> Membership {
+    let system = code_system(url);
+    let concept = system.and_then(|system| system.concept(code));
+    let mut result = match (system, concept) {
+        (Some(_), Some(_)) => Member,
+        (Some(system), None) if system.is_complete() => return NotMember,
+        _ => of_system(url, code),
     };
+    let mut fields = text.split('\t');
+    while let (Some(property), Some(operator), Some(value)) =
+        (fields.next(), fields.next(), fields.next())
+    {
+        result = result.and(match (system, concept) {
+            _ if url == UNITS && (property, operator) == ("canonical", "=") => {
+                let units = ucum::unit(code).zip(ucum::unit(value));
+                let same = units.is_some_and(|(unit, other)| unit.is_commensurable(&other));
+                same.into()
+            }
+            (Some(system), Some(concept)) => of_concept(system, concept, property, operator, value),
+            _ if matches!(property, "concept" | "code") => of_code(code, operator, value),
+            _ => Unknown,
+        });
+    }
+    result
+}
+
+/// A filter ([filter-operator](https://hl7.org/fhir/R4/valueset-filter-operator.html))
+/// on the code itself.
+fn of_code(code: &str, operator: &str, value: &str) -> Membership {
+    let listed = || value.split(',').any(|value| value.trim() == code);
+    match operator {
+        "=" => (code == value).into(),
+        "in" => listed().into(),
+        "not-in" => (!listed()).into(),
+        "regex" => matches_pattern(value, code).map_or(Unknown, Membership::from),
+        _ => Unknown,
+    }
+}
+
+/// A filter on a concept: its code, its place in the hierarchy, its display.
+fn of_concept(
+    system: CodeSystem,
+    concept: Concept,
+    property: &str,
+    operator: &str,
+    value: &str,
+) -> Membership {
+    let mut parents = concept.parents();
     match (property, operator) {
         ("concept" | "code", "is-a") => system.is_a(concept, value).into(),
         ("concept" | "code", "descendent-of") => system.descends_from(concept, value).into(),
@@ -201,12 +220,12 @@ fn filter(system: &str, code: &str, property: &str, operator: &str, value: &str)
         ("concept" | "code", "generalizes") => system
             .concept(value)
             .map_or(Unknown, |below| system.is_a(below, concept.code()).into()),
-        ("parent", "=") => concept.parents().any(|parent| parent == value).into(),
-        ("parent", "in") => concept
-            .parents()
+        ("concept" | "code", _) => of_code(concept.code(), operator, value),
+        ("parent", "=") => parents.any(|parent| parent == value).into(),
+        ("parent", "in") => parents
             .any(|parent| value.split(',').any(|value| value.trim() == parent))
             .into(),
-        ("parent", "exists") => ((value == "true") == concept.parents().next().is_some()).into(),
+        ("parent", "exists") => ((value == "true") == parents.next().is_some()).into(),
         ("display", "=") => (concept.display() == value).into(),
         _ => Unknown,
     }

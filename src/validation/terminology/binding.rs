@@ -1,7 +1,7 @@
 //! What a binding asks of codings, by its strength
 //! ([strength](https://hl7.org/fhir/R4/terminologies.html#strength)).
 
-use super::quoted;
+use super::{memo::Memo, quoted};
 use crate::model::{
     Coding, Rule, Severity,
     definition::{BindingDef, BindingStrength},
@@ -11,15 +11,20 @@ use crate::model::{
 
 /// Checks the codings of a concept, or the one of an element; whether a warning
 /// or an error came of it.
-pub(super) fn check(codings: &[Coding], binding: &BindingDef, at: &mut At<'_, '_>) -> bool {
+pub(super) fn check(
+    codings: &[Coding],
+    binding: &BindingDef,
+    memo: &mut Memo,
+    at: &mut At<'_, '_>,
+) -> bool {
     if let Some(max) = binding.max_value_set
-        && of_set(codings, max) == Membership::NotMember
+        && of_set(codings, max, memo) == Membership::NotMember
     {
         report(Rule::MaxBinding, None, max, codings, at);
         return true;
     }
     if binding.strength == BindingStrength::Example
-        || of_set(codings, binding.value_set) != Membership::NotMember
+        || of_set(codings, binding.value_set, memo) != Membership::NotMember
     {
         return false;
     }
@@ -66,10 +71,10 @@ pub(super) fn expected(rule: Rule, what: &str, value_set: &str) -> String {
 }
 
 /// Whether one of the codings is of a value set.
-fn of_set(codings: &[Coding], value_set: &str) -> Membership {
+fn of_set(codings: &[Coding], value_set: &'static str, memo: &mut Memo) -> Membership {
     let mut result = Membership::NotMember;
     for coding in codings {
-        match one_of_set(coding, value_set) {
+        match one_of_set(coding, value_set, memo) {
             Membership::Member => return Membership::Member,
             Membership::Unknown => result = Membership::Unknown,
             Membership::NotMember => {}
@@ -78,9 +83,17 @@ fn of_set(codings: &[Coding], value_set: &str) -> Membership {
     result
 }
 
-fn one_of_set(coding: &Coding, value_set: &str) -> Membership {
+fn one_of_set(coding: &Coding, value_set: &'static str, memo: &mut Memo) -> Membership {
     match (coding.system.as_deref(), coding.code.as_deref()) {
-        (Some(system), Some(code)) => member(value_set, Some(system), code),
+        (Some(system), Some(code)) => {
+            let found = || member(value_set, Some(system), code);
+            // Bindings are static: the address stands for the text.
+            let question = value_set.as_ptr() as usize;
+            match memo.finding(question, [system, code, ""]) {
+                Some(finding) => *finding.get_or_insert_with(found),
+                None => found(),
+            }
+        }
         // An extension says why there is none.
         _ if coding.system.element.is_some() || coding.code.element.is_some() => {
             Membership::Unknown

@@ -2,95 +2,135 @@
 //! the system has, the display that goes with it
 //! ([Coding](https://hl7.org/fhir/R4/datatypes.html#Coding)).
 
-use super::quoted;
+use super::{memo::Memo, quoted};
 use crate::model::{
     Coding, Rule, Severity,
     reader::At,
-    terminology::{LANGUAGES, MEDIA_TYPES, UNITS, code_system, is_language, is_media_type, unit},
+    terminology::{
+        LANGUAGES, MEDIA_TYPES, Membership, UNITS, code_system, is_language, is_media_type, is_unit,
+    },
 };
 
 /// Checks a coding: the one at this index of a CodeableConcept, or the object
 /// itself. What its binding has reported already is not said again.
-pub(super) fn check(coding: &Coding, index: Option<usize>, reported: bool, at: &mut At<'_, '_>) {
-    let code = coding.code.as_deref();
-    let Some(system) = coding.system.as_deref() else {
-        if let Some(code) = code
-            && !reported
-            && coding.system.element.is_none()
-        {
-            let found = format!("the code {} without one", quoted(code));
-            let place = Place {
-                index,
-                name: "code",
-            };
-            place.report(
-                Rule::CodingSystem,
-                Severity::Warning,
-                "a system".into(),
-                found,
-                at,
-            );
-        }
-        return;
-    };
-    if !check_system(system, index, at) {
-        return;
-    }
-    let Some(code) = code else { return };
-    let known = match system {
-        "http://loinc.org" | "http://snomed.info/sct" => return,
-        LANGUAGES => is_language(code),
-        MEDIA_TYPES => is_media_type(code),
-        UNITS => {
-            if !reported && unit(code).is_none() {
-                let place = Place {
-                    index,
-                    name: "code",
-                };
-                let expected = "a UCUM unit".to_owned();
-                place.report(
-                    Rule::Ucum,
-                    Rule::Ucum.severity(),
-                    expected,
-                    quoted(code),
-                    at,
-                );
-            }
-            return;
-        }
-        _ => {
-            let Some(table) = code_system(system) else {
+pub(super) fn check(
+    coding: &Coding,
+    index: Option<usize>,
+    reported: bool,
+    memo: &mut Memo,
+    at: &mut At<'_, '_>,
+) {
+    let (system, code) = (coding.system.as_deref(), coding.code.as_deref());
+    match (system, code) {
+        // Large systems that are not part of the specification.
+        (Some("http://loinc.org" | "http://snomed.info/sct"), _) | (None, None) => {}
+        (Some(system), _) => {
+            let texts = [
+                system,
+                code.unwrap_or_default(),
+                coding.display.as_deref().unwrap_or_default(),
+            ];
+            let known = memo.finding(0, texts);
+            if known.as_deref() == Some(&Some(Membership::Member)) {
                 return;
-            };
-            match table.concept(code) {
-                Some(concept) => {
-                    if let Some(display) = coding.display.as_deref() {
-                        check_display(display, concept.display(), index, at);
+            }
+            match defect(system, code, coding.display.as_deref()) {
+                None => {
+                    if let Some(known) = known {
+                        *known = Some(Membership::Member);
                     }
-                    true
                 }
-                None => !table.is_complete(),
+                Some(defect) if reported && defect.name == "code" => {}
+                Some(defect) => {
+                    let severity = defect.rule.severity();
+                    let below = below(index, defect.name);
+                    at.report_below(&below, defect.rule, severity, defect.expected, defect.found);
+                }
             }
         }
-    };
-    if !known && !reported {
-        let place = Place {
-            index,
-            name: "code",
-        };
-        let severity = Rule::UnknownCode.severity();
-        place.report(
-            Rule::UnknownCode,
-            severity,
-            format!("a code of {system}"),
-            quoted(code),
-            at,
-        );
+        (None, Some(code)) => {
+            if !reported && coding.system.element.is_none() {
+                let found = format!("the code {} without one", quoted(code));
+                let (below, rule) = (below(index, "code"), Rule::CodingSystem);
+                at.report_below(&below, rule, Severity::Warning, "a system".into(), found);
+            }
+        }
     }
 }
 
+/// What is wrong with a part of a coding.
+struct Defect {
+    name: &'static str,
+    rule: Rule,
+    expected: String,
+    found: String,
+}
+
+fn defect(system: &str, code: Option<&str>, display: Option<&str>) -> Option<Defect> {
+    let Some(table) = code_system(system) else {
+        if let Some(expected) = wrong_system(system) {
+            return Some(Defect {
+                name: "system",
+                rule: Rule::CodingSystem,
+                expected: expected.into(),
+                found: quoted(system),
+            });
+        }
+        let (rule, expected) = wrong_by_grammar(system, code?)?;
+        return Some(Defect {
+            name: "code",
+            rule,
+            expected: expected.into(),
+            found: quoted(code?),
+        });
+    };
+    match table.concept(code?) {
+        Some(concept) => {
+            let display = display.filter(|display| !is_same(display, concept.display()))?;
+            Some(Defect {
+                name: "display",
+                rule: Rule::Display,
+                expected: quoted(concept.display()),
+                found: quoted(display),
+            })
+        }
+        None => table.is_complete().then(|| Defect {
+            name: "code",
+            rule: Rule::UnknownCode,
+            expected: format!("a code of {system}"),
+            found: quoted(code.unwrap_or_default()),
+        }),
+    }
+}
+
+fn below(index: Option<usize>, name: &str) -> String {
+    match index {
+        Some(index) => format!("coding[{index}].{name}"),
+        None => name.to_owned(),
+    }
+}
+
+/// What a code is not, of a system whose codes have a grammar.
+fn wrong_by_grammar(system: &str, code: &str) -> Option<(Rule, &'static str)> {
+    let (known, rule, expected) = match system {
+        LANGUAGES => (
+            is_language(code),
+            Rule::UnknownCode,
+            "a BCP 47 language tag",
+        ),
+        MEDIA_TYPES => (
+            is_media_type(code),
+            Rule::UnknownCode,
+            "a BCP 13 media type",
+        ),
+        UNITS => (is_unit(code), Rule::Ucum, "a UCUM unit"),
+        _ => return None,
+    };
+    (!known).then_some((rule, expected))
+}
+
 /// Whether a text is a URI with a scheme.
-pub(super) fn is_absolute(uri: &str) -> bool {
+fn is_absolute(uri: &str) -> bool {
     let scheme = uri.split(':').next().unwrap_or_default();
     scheme.len() < uri.len()
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -99,77 +139,26 @@ pub(super) fn is_absolute(uri: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-fn check_system(system: &str, index: Option<usize>, at: &mut At<'_, '_>) -> bool {
-    let expected = if !is_absolute(system) {
-        "an absolute URI of a code system"
-    } else if system.contains("/ValueSet/") && is_value_set(system) {
-        "the URI of a code system, not of a value set"
-    } else {
-        return true;
-    };
-    let place = Place {
-        index,
-        name: "system",
-    };
-    let severity = Rule::CodingSystem.severity();
-    place.report(
-        Rule::CodingSystem,
-        severity,
-        expected.into(),
-        quoted(system),
-        at,
-    );
-    false
-}
-
-fn is_value_set(url: &str) -> bool {
+/// What an unknown system should have been, if it can be none.
+fn wrong_system(system: &str) -> Option<&'static str> {
     let own = [
         "http://hl7.org/fhir/ValueSet/",
         "http://terminology.hl7.org/ValueSet/",
     ];
-    own.iter().any(|start| url.starts_with(start)) && code_system(url).is_none()
-}
-
-/// Case and white space make no difference.
-fn check_display(display: &str, known: &str, index: Option<usize>, at: &mut At<'_, '_>) {
-    let same = display.eq_ignore_ascii_case(known) || {
-        let known = known.split_whitespace().flat_map(|word| [" ", word]);
-        let display = display.split_whitespace().flat_map(|word| [" ", word]);
-        let letters = |text: &'_ str| text.to_lowercase();
-        known.map(letters).eq(display.map(letters))
-    };
-    if !same {
-        let place = Place {
-            index,
-            name: "display",
-        };
-        let severity = Rule::Display.severity();
-        place.report(Rule::Display, severity, quoted(known), quoted(display), at);
+    if !is_absolute(system) {
+        Some("an absolute URI of a code system")
+    } else if own.iter().any(|start| system.starts_with(start)) {
+        Some("the URI of a code system, not of a value set")
+    } else {
+        None
     }
 }
 
-/// A part of the coding.
-struct Place {
-    index: Option<usize>,
-    name: &'static str,
-}
-
-impl Place {
-    #[cold]
-    fn report(
-        &self,
-        rule: Rule,
-        severity: Severity,
-        expected: String,
-        found: String,
-        at: &mut At<'_, '_>,
-    ) {
-        let below = match self.index {
-            Some(index) => format!("coding[{index}].{}", self.name),
-            None => self.name.to_owned(),
-        };
-        at.report_below(&below, rule, severity, expected, found);
-    }
+/// Whether two displays differ in case and white space alone.
+fn is_same(display: &str, known: &str) -> bool {
+    let words =
+        |text: &'_ str| -> Vec<String> { text.split_whitespace().map(str::to_lowercase).collect() };
+    display.eq_ignore_ascii_case(known) || words(display) == words(known)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod binding;
 mod coding;
+mod memo;
 mod unit;
 
 pub use crate::model::terminology::{Membership, member};
@@ -17,6 +18,7 @@ use crate::model::{
     object::{Node, Object},
     reader::At,
 };
+use memo::Memo;
 
 /// What is kept from one object to the next.
 #[derive(Debug, Default)]
@@ -24,6 +26,7 @@ pub(super) struct Terminology {
     /// Whether the reader reported an error in a coding of the concept that is
     /// still open: what it lacks for a binding would be said twice.
     broken: bool,
+    memo: Memo,
 }
 
 impl Terminology {
@@ -51,7 +54,7 @@ impl Terminology {
         {
             let codings = std::slice::from_ref(coding);
             let reported = self.bound(codings, false, at);
-            coding::check(coding, None, reported, at);
+            coding::check(coding, None, reported, &mut self.memo, at);
         }
     }
 
@@ -62,7 +65,7 @@ impl Terminology {
         let excused = concept.text.is_absent() && is_excused(concept);
         let reported = self.bound(&concept.coding, excused, at);
         for (index, coding) in concept.coding.iter().enumerate() {
-            coding::check(coding, Some(index), reported, at);
+            coding::check(coding, Some(index), reported, &mut self.memo, at);
         }
     }
 
@@ -71,7 +74,9 @@ impl Terminology {
     fn bound(&mut self, codings: &[Coding], excused: bool, at: &mut At<'_, '_>) -> bool {
         let broken = std::mem::take(&mut self.broken) || !at.is_complete();
         match at.element().and_then(|element| element.binding) {
-            Some(binding) if !broken && !excused => binding::check(codings, binding, at),
+            Some(binding) if !broken && !excused => {
+                binding::check(codings, binding, &mut self.memo, at)
+            }
             _ => false,
         }
     }

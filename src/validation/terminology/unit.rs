@@ -7,7 +7,7 @@ use crate::model::{
     definition::BindingStrength,
     object::{Node, Object},
     reader::At,
-    terminology::{Membership, UNITS, member, unit},
+    terminology::{Membership, UNITS, is_unit, member},
 };
 
 /// Checks a Quantity or one of its specialisations.
@@ -56,7 +56,7 @@ fn bound(object: &dyn Object, system: &str, code: &str, at: &mut At<'_, '_>) -> 
 }
 
 fn ucum(code: &str, at: &mut At<'_, '_>) {
-    if unit(code).is_none() {
+    if !is_unit(code) {
         let expected = "a UCUM unit".to_owned();
         at.report_below(
             "code",
