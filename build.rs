@@ -27,12 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let schemas = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("schemas");
     let read = |file: &str| fs::read_to_string(schemas.join(file));
-    let files = codegen::generate(&codegen::Inputs {
+    let mut files = codegen::generate(&codegen::Inputs {
         types: &read("types.json")?,
         resources: &read("resources.json")?,
         value_sets: &read("value-sets-required.json")?,
         search_parameters: &read("search-parameters.json")?,
     })?;
+    files.push(codegen::extensions::table(&read("extensions.json")?)?);
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");
     fs::create_dir_all(&folder)?;
     for file in &files {

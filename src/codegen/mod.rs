@@ -6,6 +6,7 @@
 //! path, the library only for its tests.
 
 pub mod emit;
+pub mod extensions;
 pub mod ir;
 pub mod lower;
 pub mod naming;

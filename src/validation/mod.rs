@@ -7,10 +7,11 @@
 //! the resource or the document closes.
 
 mod bundle;
+mod extension;
 mod reference;
 
 use crate::model::{
-    Bundle, BundleEntry, Reading, Reference, Resource,
+    Bundle, BundleEntry, Extension, Reading, Reference, Resource,
     definition::Kind,
     object::Object,
     reader::{At, Observer},
@@ -31,6 +32,7 @@ impl Validator {
             &mut Checks {
                 validator: self,
                 notes: Notes::default(),
+                extensions: extension::Seen::default(),
             },
         )
     }
@@ -41,21 +43,29 @@ struct Checks<'v> {
     #[expect(dead_code, reason = "options come with the first rule that has one")]
     validator: &'v Validator,
     notes: Notes,
+    extensions: extension::Seen,
 }
 
 impl Observer for Checks<'_> {
     fn object(&mut self, object: &dyn Object, at: &mut At<'_, '_>) {
-        links(object, at, &mut self.notes);
+        links(object, at, &mut self.notes, &mut self.extensions);
     }
 }
 
 /// References, Bundles and extensions.
-fn links(object: &dyn Object, at: &mut At<'_, '_>, notes: &mut Notes) {
+fn links(
+    object: &dyn Object,
+    at: &mut At<'_, '_>,
+    notes: &mut Notes,
+    extensions: &mut extension::Seen,
+) {
     let any = object.as_any();
     match object.definition().kind {
         Kind::ComplexType => {
             if let Some(reference) = any.downcast_ref::<Reference>() {
                 reference::check(reference, at, notes);
+            } else if let Some(extension) = any.downcast_ref::<Extension>() {
+                extension::check(extension, at, extensions);
             }
         }
         Kind::Backbone => {
