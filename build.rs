@@ -1,5 +1,5 @@
 //! Generates the R4 model from `schemas/` into `OUT_DIR/fhir`. Reads nothing else, uses no
-//! network. `FHIR_CODEGEN_VERBOSE=1` says what was made and how long it took, and
+//! network. `FHIR_CODEGEN_VERBOSE=1` says what was made and how long it took,
 //! `FHIR_CODEGEN_NO_GOLDEN=1` leaves the golden output out of the library's tests.
 
 use std::{env, error::Error, fs, io::Write, path::Path, time::Instant};
@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         composed_value_sets: &read("value-sets.json")?,
         search_parameters: &read("search-parameters.json")?,
         profiles: &read("profiles.json")?,
+        extensions: &read("extensions.json")?,
     })?;
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");
     fs::create_dir_all(&folder)?;
@@ -50,11 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if env::var_os(VERBOSE).is_some() {
         let bytes: usize = files.iter().map(|file| file.text.len()).sum();
-        let (count, place) = (files.len(), folder.display());
-        println!(
-            "cargo::warning={count} files, {bytes} bytes in {:?}, in {place}",
-            started.elapsed()
-        );
+        let (count, place, took) = (files.len(), folder.display(), started.elapsed());
+        println!("cargo::warning={count} files, {bytes} bytes in {took:?}, in {place}");
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! path, the library only for its tests.
 
 pub mod emit;
+pub mod extensions;
 #[path = "../model/fhirpath/mod.rs"]
 pub mod fhirpath;
 pub mod ir;
@@ -37,6 +38,8 @@ pub struct Inputs<'a> {
     pub search_parameters: &'a str,
     /// `profiles.json`
     pub profiles: &'a str,
+    /// `extensions.json`
+    pub extensions: &'a str,
 }
 
 /// One file for `OUT_DIR`.
@@ -82,5 +85,8 @@ pub fn generate(inputs: &Inputs<'_>) -> Result<Vec<GeneratedFile>, Error> {
     let mut model = lower::lower(&definitions)?;
     model.profiles = lower::profiles(inputs)?;
     passes::run(&mut model)?;
-    emit::emit(&model)
+    let mut files = emit::emit(&model)?;
+    files.push(extensions::table(inputs.extensions)?);
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
 }

@@ -14,6 +14,7 @@ struct Texts {
     search_parameters: String,
     profiles: String,
     constraints: String,
+    extensions: String,
 }
 
 impl Texts {
@@ -29,6 +30,7 @@ impl Texts {
             search_parameters: read("search-parameters.json"),
             profiles: read("profiles.json"),
             constraints: read("constraints.json"),
+            extensions: read("extensions.json"),
         }
     }
 
@@ -42,6 +44,7 @@ impl Texts {
             search_parameters: &self.search_parameters,
             profiles: &self.profiles,
             constraints: &self.constraints,
+            extensions: &self.extensions,
         }
     }
 }
@@ -148,7 +151,11 @@ fn refuses_what_it_does_not_understand() {
         ),
         ("name.isDistinct()", "nom.exists()", "has no element nom"),
         ("name.isDistinct()", "name.startsWith('a')", "many items"),
-        ("name.isDistinct()", "name.first(1)", "first with 1 arguments"),
+        (
+            "name.isDistinct()",
+            "name.first(1)",
+            "first with 1 arguments",
+        ),
         ("\"min-1\"", "\"min-9\"", "min-1 is not defined"),
     ] {
         let constraints = texts.constraints.replacen(from, to, 1);

@@ -7,6 +7,7 @@
 //! the resource or the document closes.
 
 mod bundle;
+mod extension;
 pub mod fhirpath;
 mod invariant;
 mod profile;
@@ -16,7 +17,7 @@ pub mod terminology;
 use std::path::PathBuf;
 
 use crate::model::{
-    Bundle, BundleEntry, Reading, Reference, Resource,
+    Bundle, BundleEntry, Extension, Reading, Reference, Resource,
     definition::Kind,
     object::Object,
     reader::{At, Observer},
@@ -124,6 +125,7 @@ impl Validator {
             terminology: terminology::Terminology::default(),
             invariants: invariant::Invariants::default(),
             links: reference::notes::Notes::default(),
+            extensions: extension::Seen::default(),
             profiles: profile::Notes::new(profile),
         };
         Resource::from_slice_observed(bytes, &mut checks)
@@ -136,6 +138,7 @@ struct Checks<'v> {
     terminology: terminology::Terminology,
     invariants: invariant::Invariants,
     links: reference::notes::Notes,
+    extensions: extension::Seen,
     profiles: profile::Notes,
 }
 
@@ -151,19 +154,26 @@ impl Observer for Checks<'_> {
             self.invariants.object(object, at, *best_practice);
         }
         if *level >= Level::Full {
-            links(object, at, &mut self.links);
+            links(object, at, &mut self.links, &mut self.extensions);
             profiles.check(object, at, &mut self.profiles);
         }
     }
 }
 
-/// References and Bundles.
-fn links(object: &dyn Object, at: &mut At<'_, '_>, notes: &mut reference::notes::Notes) {
+/// References, Bundles and extensions.
+fn links(
+    object: &dyn Object,
+    at: &mut At<'_, '_>,
+    notes: &mut reference::notes::Notes,
+    extensions: &mut extension::Seen,
+) {
     let any = object.as_any();
     match object.definition().kind {
         Kind::ComplexType => {
             if let Some(reference) = any.downcast_ref::<Reference>() {
                 reference::check(reference, at, notes);
+            } else if let Some(extension) = any.downcast_ref::<Extension>() {
+                extension::check(extension, at, extensions);
             }
         }
         Kind::Backbone => {

@@ -69,6 +69,14 @@ impl<'r, 'a> At<'r, 'a> {
         segment.element?.types.get(usize::from(segment.variant))
     }
 
+    /// The type that the object around this one has as the value of its own
+    /// element: of the extension of a primitive that of the primitive; `None`
+    /// where the object around is the root.
+    pub fn type_ref_around(&self) -> Option<&'static TypeRef> {
+        let segment = self.reader.path.iter().rev().nth(1)?;
+        segment.element?.types.get(usize::from(segment.variant))
+    }
+
     /// The elements from the root to the object, each with the type that has it,
     /// and the index of the value in a list.
     pub fn path(

@@ -224,12 +224,14 @@ fn report(bundle: &Bundle, at: &mut At<'_, '_>, wrong: &[&Note], places: &Places
                     }
                     _ => "a reference to the fullUrl of an entry",
                 };
-                report(
-                    Rule::ReferenceUnresolved,
-                    Severity::Error,
-                    expected.into(),
-                    found,
-                );
+                // Of what the first entry of a document or message refers to, the
+                // text says that it is there; elsewhere a relative reference
+                // that leads nowhere has no meaning, which is not forbidden.
+                let severity = match note.way {
+                    Way::Relative if index > 0 => Severity::Warning,
+                    _ => Severity::Error,
+                };
+                report(Rule::ReferenceUnresolved, severity, expected.into(), found);
             }
         }
     }

@@ -55,9 +55,12 @@ pub(crate) fn close(resource: &dyn Object, at: &mut At<'_, '_>, notes: &mut Note
         return;
     }
     let fragments = notes.take_fragments(at);
-    let mut search = Search::new(resource, contained);
-    walk(resource, &mut String::new(), &mut search);
-    search.report(at, &fragments);
+    // What could not be kept may be what is missed.
+    if at.is_complete() {
+        let mut search = Search::new(resource, contained);
+        walk(resource, &mut String::new(), &mut search);
+        search.report(at, &fragments);
+    }
 }
 
 /// The element with the contained resources: the sixth of every DomainResource.

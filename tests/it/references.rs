@@ -1,0 +1,204 @@
+//! References, Bundles, narratives and extensions over real data: nothing is
+//! reported there but what is really wrong.
+//!
+//! The official examples are opt-in: `FHIR_EXAMPLES_DIR` names the unpacked npm
+//! package hl7.fhir.r4.examples 4.0.1.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use fhir_mcp_server::validation::Validator;
+use serde_json::{Value, json};
+
+const RULES: [&str; 4] = ["reference-", "bundle-", "extension-", "document-"];
+
+fn is_ours(code: &str) -> bool {
+    RULES.iter().any(|prefix| code.starts_with(prefix)) || ["ref-1", "dom-3"].contains(&code)
+}
+
+/// The issues about references and the like as `severity code expression`.
+fn issues(document: &[u8]) -> Vec<String> {
+    let reading = Validator::default().read(document);
+    let ours = reading
+        .issues
+        .iter()
+        .filter(|issue| is_ours(issue.rule.code()));
+    ours.map(|issue| {
+        let code = issue.rule.code();
+        format!("{} {code} {}", issue.severity, issue.expression)
+    })
+    .collect()
+}
+
+#[test]
+fn official_examples_have_the_pinned_errors_alone() {
+    let Some(folder) = std::env::var_os("FHIR_EXAMPLES_DIR") else {
+        println!("skipped: FHIR_EXAMPLES_DIR is not set");
+        return;
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read(root.join("fixtures/exceptions-validation-references.json"));
+    let pinned: Value = serde_json::from_slice(&text.expect("the file")).expect("JSON");
+    let mut expected = BTreeSet::new();
+    for file in pinned["exceptions"].as_array().expect("a list") {
+        for issue in file["issues"].as_array().expect("issues") {
+            let text = |value: &Value| value.as_str().expect("a string").to_owned();
+            let (code, place) = (text(&issue["code"]), text(&issue["expression"]));
+            expected.insert((text(&file["file"]), format!("error {code} {place}")));
+        }
+    }
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        let small = path.metadata().is_ok_and(|data| data.len() <= 4_000_000);
+        if !small || !name.ends_with(".json") {
+            continue;
+        }
+        let errors = issues(&fs::read(&path).expect("a file"));
+        let errors = errors
+            .into_iter()
+            .filter(|issue| issue.starts_with("error"));
+        found.extend(errors.map(|issue| (name.clone(), issue)));
+    }
+    let missing: Vec<_> = expected.difference(&found).collect();
+    let more: Vec<_> = found.difference(&expected).collect();
+    assert!(
+        missing.is_empty() && more.is_empty(),
+        "missing {missing:#?}, more {more:#?}"
+    );
+}
+
+#[test]
+fn our_fixtures_have_no_errors() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut pinned = BTreeMap::new();
+    // Official examples that are pinned as they are in the package.
+    pinned.insert("DeviceMetric-example.json", 1);
+    pinned.insert("DeviceUseStatement-example.json", 1);
+    let mut failures = Vec::new();
+    for folder in ["r4", "patients"] {
+        for entry in fs::read_dir(root.join(folder)).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let errors: Vec<_> = issues(&fs::read(&path).expect("a file"))
+                .into_iter()
+                .filter(|issue| issue.starts_with("error"))
+                .collect();
+            let name = path
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            if errors.len() != pinned.get(name.as_str()).copied().unwrap_or_default() {
+                failures.push((name, errors));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+fn bundle(kind: &str, entries: &[Value]) -> Vec<u8> {
+    json!({"resourceType": "Bundle", "type": kind, "entry": entries})
+        .to_string()
+        .into_bytes()
+}
+
+fn patient(url: &str, id: &str, practitioner: &str) -> Value {
+    json!({"fullUrl": url, "resource": {
+        "resourceType": "Patient", "id": id,
+        "generalPractitioner": [{"reference": practitioner}],
+    }})
+}
+
+#[test]
+fn references_resolve_by_full_url_and_by_its_base() {
+    let group = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a";
+    let target = |url: &str| {
+        json!({"fullUrl": url, "resource": {
+            "resourceType": "Group", "type": "person", "actual": true,
+        }})
+    };
+    // By URN, of the wrong type.
+    let entries = [
+        target(group),
+        patient("http://a.example/Patient/1", "1", group),
+    ];
+    let expected = ["error reference-target Bundle.entry[1].resource.generalPractitioner[0]"];
+    assert_eq!(issues(&bundle("collection", &entries)), expected);
+    // Relative, behind the base of the entry that has it, and with a version.
+    let practitioner = json!({"fullUrl": "http://a.example/Practitioner/2", "resource": {
+        "resourceType": "Practitioner", "id": "2", "active": true,
+    }});
+    for reference in [
+        "Practitioner/2",
+        "Practitioner/2/_history/1",
+        "http://a.example/Practitioner/2",
+        "http://a.example/Practitioner/2/_history/1",
+    ] {
+        let entries = [
+            patient("http://a.example/Patient/1", "1", reference),
+            practitioner.clone(),
+        ];
+        assert_eq!(issues(&bundle("message", &entries)), [""; 0], "{reference}");
+    }
+    let entries = [
+        patient("http://b.example/Patient/1", "1", "Practitioner/2"),
+        practitioner,
+    ];
+    let expected = ["error reference-unresolved Bundle.entry[0].resource.generalPractitioner[0]"];
+    assert_eq!(issues(&bundle("message", &entries)), expected);
+    assert_eq!(issues(&bundle("collection", &entries)), [""; 0]);
+}
+
+#[test]
+fn each_bundle_in_a_bundle_has_its_own_entries() {
+    let urn = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a";
+    let inner = json!({"resourceType": "Bundle", "type": "transaction", "entry": [{
+        "fullUrl": "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0b",
+        "resource": {
+            "resourceType": "Patient",
+            "generalPractitioner": [{"reference": urn}],
+        },
+        "request": {"method": "POST", "url": "Patient"},
+    }]});
+    let entries = [
+        json!({"fullUrl": urn, "resource": {"resourceType": "Practitioner", "active": true}}),
+        json!({"fullUrl": "http://a.example/Bundle/1", "resource": inner}),
+    ];
+    let place = "Bundle.entry[1].resource.entry[0].resource.generalPractitioner[0]";
+    assert_eq!(
+        issues(&bundle("collection", &entries)),
+        [format!("error reference-unresolved {place}")]
+    );
+}
+
+#[test]
+fn contained_resources_are_used_by_references_and_canonicals() {
+    let document = json!({
+        "resourceType": "PlanDefinition", "status": "draft",
+        "contained": [
+            {"resourceType": "ActivityDefinition", "id": "a", "status": "draft"},
+            {"resourceType": "Library", "id": "b", "status": "draft", "type": {"text": "x"}},
+            {"resourceType": "ActivityDefinition", "id": "c", "status": "draft",
+             "subjectReference": {"reference": "#"}},
+            {"resourceType": "ActivityDefinition", "id": "d", "status": "draft"},
+        ],
+        "library": ["#b"],
+        "action": [{"definitionCanonical": "#a"}],
+    });
+    let expected = [
+        "error reference-target PlanDefinition.contained[2].subject",
+        "error dom-3 PlanDefinition.contained[3]",
+    ];
+    assert_eq!(issues(document.to_string().as_bytes()), expected);
+}
