@@ -62,7 +62,9 @@ fn parse(text: &'static str) -> Option<Entry> {
     let what = lines.next()?.trim();
     let field = |name: &str| {
         let mut lines = text.lines();
-        lines.find_map(|line| line.strip_prefix(name)).map(str::trim)
+        lines
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
     };
     let (section, url) = field("Section:")?.rsplit_once(", ")?;
     Some(Entry {
@@ -149,7 +151,11 @@ fn explained(code: &str) -> Option<String> {
         ] {
             let _ = write!(text, "\n{name}:\n  {content}\n");
         }
-        let _ = write!(text, "\nSpecification:\n  {}\n  {}\n", entry.section, entry.url);
+        let _ = write!(
+            text,
+            "\nSpecification:\n  {}\n  {}\n",
+            entry.section, entry.url
+        );
     }
     Some(text)
 }

@@ -145,10 +145,16 @@ mod tests {
             let mut changed = cursor.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert!(matches!(decode::<Position>(&changed), Err(ToolError::BadCursor)));
+            assert!(matches!(
+                decode::<Position>(&changed),
+                Err(ToolError::BadCursor)
+            ));
         }
         for other in ["", "a", "====", "AAAA", &cursor[1..]] {
-            assert!(matches!(decode::<Position>(other), Err(ToolError::BadCursor)));
+            assert!(matches!(
+                decode::<Position>(other),
+                Err(ToolError::BadCursor)
+            ));
         }
     }
 }

@@ -71,7 +71,12 @@ fn sarif_says_what_viewers_show() {
         assert_eq!(rule["id"], result["ruleId"]);
         assert!(rule["helpUri"].as_str().unwrap().starts_with("https://"));
         assert_eq!(rule["defaultConfiguration"]["level"], "error");
-        assert!(!rule["shortDescription"]["text"].as_str().unwrap().is_empty());
+        assert!(
+            !rule["shortDescription"]["text"]
+                .as_str()
+                .unwrap()
+                .is_empty()
+        );
         fingerprints.push(result["partialFingerprints"]["issue/v1"].to_string());
     }
     let place = &results[0]["locations"][0];
@@ -239,12 +244,18 @@ fn messages_end_and_all_are_counted() {
     let folder = folder();
     let text = stdout(&validate(folder.path(), &["--max-messages", "2", "."]));
     assert_eq!(text.matches(": error[").count(), 2);
-    assert!(text.contains("4 more issues beyond --max-messages."), "{text}");
+    assert!(
+        text.contains("4 more issues beyond --max-messages."),
+        "{text}"
+    );
     assert!(text.contains(": 6 errors, 0 warnings."), "{text}");
     for format in ["json", "ndjson", "csv", "sarif", "operationoutcome"] {
         let arguments = ["--format", format, "--max-messages", "2", "."];
         let text = stdout(&validate(folder.path(), &arguments));
-        assert_eq!(text.matches("Patient.gender").count() / 2, if format == "sarif" { 2 } else { 1 });
+        assert_eq!(
+            text.matches("Patient.gender").count() / 2,
+            if format == "sarif" { 2 } else { 1 }
+        );
     }
     let arguments = ["--format", "junit", "--max-messages", "0", "."];
     let text = stdout(&validate(folder.path(), &arguments));
@@ -257,10 +268,19 @@ fn the_summary_can_stand_alone() {
     let output = validate(folder.path(), &["--summary-only", "."]);
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
-    assert!(text.starts_with("Checked 9 resources in 4 files: 6 errors"), "{text}");
-    assert!(text.contains("By rule:\n  required-binding: 5\n  json-syntax: 1\n"), "{text}");
+    assert!(
+        text.starts_with("Checked 9 resources in 4 files: 6 errors"),
+        "{text}"
+    );
+    assert!(
+        text.contains("By rule:\n  required-binding: 5\n  json-syntax: 1\n"),
+        "{text}"
+    );
     assert!(text.contains("  ./bad.json: 1 error\n"), "{text}");
-    let whole = json(&validate(folder.path(), &["--summary-only", "--format", "json", "."]));
+    let whole = json(&validate(
+        folder.path(),
+        &["--summary-only", "--format", "json", "."],
+    ));
     assert_eq!(whole["issues"], Value::Array(Vec::new()));
     assert_eq!(whole["summary"]["errors"], 6);
     let output = validate(folder.path(), &["--summary-only", "--format", "csv", "."]);
@@ -287,13 +307,23 @@ fn an_ignore_file_takes_issues_out_until_its_day() {
     let text = stdout(&output);
     assert!(text.contains(": 1 error, 0 warnings, 5 ignored."), "{text}");
     let said = stderr(&output);
-    assert!(said.contains("known.txt:3: counted until 2020-01-31 only"), "{said}");
-    assert!(said.contains("known.txt:4: no issue is like this any more"), "{said}");
+    assert!(
+        said.contains("known.txt:3: counted until 2020-01-31 only"),
+        "{said}"
+    );
+    assert!(
+        said.contains("known.txt:4: no issue is like this any more"),
+        "{said}"
+    );
     assert_eq!(said.lines().count(), 2);
 
     let output = validate(folder.path(), &["--ignore", "known.txt", "bad.json"]);
     assert_eq!(output.status.code(), Some(0));
-    fs::write(folder.path().join("known.txt"), "required-binding Patient.gender").unwrap();
+    fs::write(
+        folder.path().join("known.txt"),
+        "required-binding Patient.gender",
+    )
+    .unwrap();
     for ignore in ["known.txt", "missing.txt"] {
         let output = validate(folder.path(), &["--ignore", ignore, "bad.json"]);
         assert_eq!(output.status.code(), Some(2));
@@ -320,5 +350,8 @@ fn the_number_of_threads_changes_nothing() {
     let one = validate(folder.path(), &["-j", "1", "."]);
     let four = validate(folder.path(), &["-j", "4", "."]);
     assert_eq!(stdout(&one), stdout(&four));
-    assert_eq!(validate(folder.path(), &["-j", "0", "."]).status.code(), Some(2));
+    assert_eq!(
+        validate(folder.path(), &["-j", "0", "."]).status.code(),
+        Some(2)
+    );
 }

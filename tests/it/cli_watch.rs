@@ -51,8 +51,15 @@ fn a_change_is_checked_at_once_and_a_new_file_is_seen() {
         }
     });
     let line = wait_for(&lines, "[run 1]");
-    assert!(line.contains("0 errors, 0 warnings in 1 resource;"), "{line}");
-    fs::write(path.join("a.json"), "{\"resourceType\":\"Patient\",\"x\":1}").unwrap();
+    assert!(
+        line.contains("0 errors, 0 warnings in 1 resource;"),
+        "{line}"
+    );
+    fs::write(
+        path.join("a.json"),
+        "{\"resourceType\":\"Patient\",\"x\":1}",
+    )
+    .unwrap();
     wait_for(&lines, "1 error (1 more), 0 warnings in 1 resource;");
     fs::write(path.join("b.json"), PATIENT).unwrap();
     wait_for(&lines, "1 error, 0 warnings in 2 resources;");

@@ -211,7 +211,11 @@ mod tests {
     fn paths_are_patterns_without_indexes() {
         for (pattern, expression, matches) in [
             ("Patient.contact.gender", "Patient.contact[3].gender", true),
-            ("Patient.contact[0].gender", "Patient.contact[3].gender", true),
+            (
+                "Patient.contact[0].gender",
+                "Patient.contact[3].gender",
+                true,
+            ),
             ("Patient.contact", "Patient.contact[3].gender", false),
             ("Patient.*.gender", "Patient.contact[3].gender", true),
             ("Patient.*", "Patient.contact[3].gender", false),

@@ -13,14 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{
-    Arguments,
-    check::Counts,
-    input::Inputs,
-    output::counted,
-    report::Summary,
-    run_once,
-};
+use super::{Arguments, check::Counts, input::Inputs, output::counted, report::Summary, run_once};
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_millis(250);

@@ -32,7 +32,10 @@ async fn validate_groups_what_it_finds() {
 #[tokio::test]
 async fn validate_goes_on_behind_20_groups() {
     let properties: Vec<String> = (0..45).map(|n| format!("\"x{n}\":1")).collect();
-    let resource = format!("{{\"resourceType\":\"Patient\",\"id\":\"1\",{}}}", properties.join(","));
+    let resource = format!(
+        "{{\"resourceType\":\"Patient\",\"id\":\"1\",{}}}",
+        properties.join(",")
+    );
     let body = resource.clone();
     let setting = Setting::start(Options::default(), move |_, _| (200, body.clone())).await;
     for (first, next) in [
@@ -74,7 +77,10 @@ async fn validate_says_which_profile_it_does_not_know() {
     let profile = "https://example.org/StructureDefinition/none";
     let arguments = json!({"resource": resource, "profile": profile});
     let text = setting.fails("validate", arguments).await;
-    assert!(text.contains(profile) && text.contains("not known"), "{text}");
+    assert!(
+        text.contains(profile) && text.contains("not known"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -36,7 +36,11 @@ impl Output for Json {
         }
         for issue in &document.issues {
             if sink.admits(1) {
-                let gap = if self.written { ",\n" } else { "{\"issues\":[\n" };
+                let gap = if self.written {
+                    ",\n"
+                } else {
+                    "{\"issues\":[\n"
+                };
                 self.written = true;
                 write!(sink, "{gap}{}", as_json(file, document, issue))?;
             }

@@ -120,7 +120,10 @@ impl Output for Sarif {
             "executionSuccessful": unreadable.is_empty(),
             "toolExecutionNotifications": unreadable,
         });
-        write!(sink, "\n],\"invocations\":[{invocation}],\"tool\":{tool}}}]}}\n")
+        write!(
+            sink,
+            "\n],\"invocations\":[{invocation}],\"tool\":{tool}}}]}}\n"
+        )
     }
 }
 
@@ -171,7 +174,10 @@ fn uri(name: &str) -> String {
     };
     let encoded = utf8_percent_encode(&path, NOT_IN_PATH);
     match Path::new(name).is_absolute() {
-        true => format!("file://{}{encoded}", if path.starts_with('/') { "" } else { "/" }),
+        true => format!(
+            "file://{}{encoded}",
+            if path.starts_with('/') { "" } else { "/" }
+        ),
         false => encoded.to_string(),
     }
 }

@@ -142,7 +142,11 @@ impl Text {
             return Ok(());
         }
         let warnings_fail = self.fail_on == Severity::Warning;
-        let kind = if warnings_fail { "errors or warnings" } else { "errors" };
+        let kind = if warnings_fail {
+            "errors or warnings"
+        } else {
+            "errors"
+        };
         writeln!(sink, "Files with {kind}:")?;
         for (name, counts) in &summary.failing {
             let errors = counted(counts.errors, "error");
