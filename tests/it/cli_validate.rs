@@ -169,3 +169,36 @@ fn the_order_of_the_output_is_that_of_the_input() {
         assert!(line.contains(&format!("unknown{number}\"")), "{line}");
     }
 }
+
+/// All of it is checked in less memory than it takes. `VALIDATE_STREAM_MB` makes
+/// it longer.
+#[cfg(target_os = "linux")]
+#[test]
+fn lines_without_end_take_constant_memory() {
+    let megabytes = std::env::var("VALIDATE_STREAM_MB").map_or(96, |size| size.parse().unwrap());
+    let photo = "QUJD".repeat(10_000);
+    let mut lines = String::new();
+    for number in 0..25 {
+        lines += &format!(
+            "{{\"resourceType\":\"Patient\",\"id\":\"p{number}\",\"gender\":\"x{number}\",\
+             \"photo\":[{{\"data\":\"{photo}\"}}]}}\n"
+        );
+    }
+    let mut child = program::program(Path::new("."))
+        .args(["validate", "--no-group", "--format", "sarif", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for _ in 0..megabytes {
+        input.write_all(lines.as_bytes()).unwrap();
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let peak = peak.and_then(|line| line.split_whitespace().nth(1));
+    let peak: u64 = peak.unwrap().parse().unwrap();
+    assert!(peak < 64 * 1024, "{peak} kB");
+}

@@ -18,6 +18,8 @@ use crate::model::Severity;
 /// Where outputs write, and how much they still may.
 pub struct Sink {
     writer: BufWriter<Box<dyn Write>>,
+    /// Shown on standard error, which may be the same terminal.
+    progress: Option<Progress>,
     /// Messages that may still be written.
     left: Option<u64>,
     /// Issues that were not written because of that.
@@ -25,10 +27,11 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// A sink that lets so many messages through.
-    pub fn new(writer: Box<dyn Write>, max_messages: Option<u64>) -> Self {
+    /// A sink to standard output that lets so many messages through.
+    fn new(max_messages: Option<u64>, progress: Option<Progress>) -> Self {
         Self {
-            writer: BufWriter::new(writer),
+            writer: BufWriter::new(Box::new(io::stdout().lock())),
+            progress,
             left: max_messages,
             hidden: 0,
         }
@@ -53,6 +56,9 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(progress) = &mut self.progress {
+            progress.make_room();
+        }
         self.writer.write(bytes)
     }
 
@@ -92,7 +98,6 @@ pub struct Summary {
 pub struct Report {
     output: Box<dyn Output>,
     sink: Sink,
-    progress: Option<Progress>,
     fail_on: Severity,
     file: Option<File>,
     /// Issues of the file so far.
@@ -104,10 +109,10 @@ impl Report {
     /// A report to standard output; `size` is what the inputs take on the disk,
     /// as far as it is known. Progress is shown if standard error is a terminal.
     pub fn new(arguments: &Arguments, size: Option<u64>) -> Self {
+        let progress = io::stderr().is_terminal().then(|| Progress::new(size));
         Self {
             output: output::output(arguments),
-            sink: Sink::new(Box::new(io::stdout().lock()), arguments.max_messages),
-            progress: io::stderr().is_terminal().then(|| Progress::new(size)),
+            sink: Sink::new(arguments.max_messages, progress),
             fail_on: arguments.fail_on.severity(),
             file: None,
             of_file: Counts::default(),
@@ -141,7 +146,7 @@ impl Report {
                 .unreadable
                 .insert(outcome.name.clone(), error.to_string());
         }
-        if let Some(progress) = &mut self.progress {
+        if let Some(progress) = &mut self.sink.progress {
             progress.show(&self.summary, outcome);
         }
         Ok(())
@@ -152,7 +157,7 @@ impl Report {
     /// # Errors
     /// When standard output cannot be written.
     pub fn finish(&mut self) -> io::Result<()> {
-        if let Some(progress) = &mut self.progress {
+        if let Some(progress) = &mut self.sink.progress {
             progress.clear();
         }
         self.end_file()?;
@@ -179,9 +184,6 @@ impl Report {
         if of_file.at_least(self.fail_on) > 0 {
             self.summary.failing.push((file.name.clone(), of_file));
         }
-        if let Some(progress) = &mut self.progress {
-            progress.make_room();
-        }
         self.output.end_file(&file, &mut self.sink)
     }
 
@@ -190,9 +192,6 @@ impl Report {
             return Ok(());
         };
         for document in documents {
-            if let Some(progress) = &mut self.progress {
-                progress.make_room();
-            }
             self.output.document(file, document, &mut self.sink)?;
         }
         Ok(())
