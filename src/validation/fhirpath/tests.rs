@@ -87,7 +87,6 @@ fn expressions_have_their_result() {
             Some(true),
         ),
         ("('A' ~ 'a') and ('A' !~ 'b') and {}.empty()", Some(true)),
-        (Some(true),),
         ("2 or 3 and 4 = 5 implies false", Some(false)),
         (
             "telecom.exists(system = 'phone') // said so\n and true",
