@@ -35,8 +35,12 @@ struct Constraints {
     constraints: Vec<Map<String, Value>>,
 }
 
+/// What stands among the profiles: the keys of the constraints of the base types.
+const BASE_CONSTRAINTS: &str = "constraints";
+
 /// The profiles that the files hold, by URL: those of `profiles.json` and the
-/// two of Quantity in `types.json`.
+/// two of Quantity in `types.json`. Under `constraints` the keys of the
+/// constraints of the base types, which snapshots repeat.
 pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> {
     let mut structures = parse::<Structures>("types.json", inputs.types)?.structures;
     structures.extend(parse::<Structures>("resources.json", inputs.resources)?.structures);
@@ -54,6 +58,7 @@ pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> 
         inherited,
         constraints: &constraints,
     };
+    let keys: Value = own.inherited.iter().copied().collect();
     let profiles = profiles.into_iter().map(|profile| {
         let elements = profile
             .elements
@@ -72,7 +77,9 @@ pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> 
         });
         Ok((profile.url, definition.to_string()))
     });
-    profiles.collect()
+    std::iter::once(Ok((BASE_CONSTRAINTS.to_owned(), keys.to_string())))
+        .chain(profiles)
+        .collect()
 }
 
 fn parse<'a, T: Deserialize<'a>>(file: &str, text: &'a str) -> Result<T, Error> {

@@ -6,6 +6,9 @@ use std::{collections::BTreeMap, io::Read, sync::LazyLock};
 use flate2::read::DeflateDecoder;
 use serde_json::{Value, value::RawValue};
 
+/// What stands among the profiles and is none.
+const CONSTRAINTS: &str = "constraints";
+
 static DEFLATED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fhir/profiles.json.deflate"));
 
 /// The profiles by URL, as StructureDefinitions that are not parsed yet.
@@ -18,6 +21,20 @@ static PROFILES: LazyLock<BTreeMap<String, Box<RawValue>>> = LazyLock::new(|| {
     }
 });
 
+/// The keys of the constraints of the base types, sorted.
+static BASE_CONSTRAINTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let keys = PROFILES.get(CONSTRAINTS);
+    keys.and_then(|keys| serde_json::from_str(keys.get()).ok())
+        .unwrap_or_default()
+});
+
+/// Whether a base type has a constraint with this key.
+pub(super) fn is_base_constraint(key: &str) -> bool {
+    BASE_CONSTRAINTS
+        .binary_search_by(|known| known.as_str().cmp(key))
+        .is_ok()
+}
+
 /// The definition with this URL.
 pub(super) fn definition(url: &str) -> Option<Value> {
     serde_json::from_str(PROFILES.get(url)?.get()).ok()
@@ -25,10 +42,11 @@ pub(super) fn definition(url: &str) -> Option<Value> {
 
 /// Whether there is one.
 pub(super) fn knows(url: &str) -> bool {
-    PROFILES.contains_key(url)
+    url != CONSTRAINTS && PROFILES.contains_key(url)
 }
 
 #[cfg(test)]
 pub(super) fn urls() -> impl Iterator<Item = &'static str> {
-    PROFILES.keys().map(String::as_str)
+    let urls = PROFILES.keys().map(String::as_str);
+    urls.filter(|url| *url != CONSTRAINTS)
 }

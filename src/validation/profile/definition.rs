@@ -1,13 +1,14 @@
 //! What a profile asks for, as a tree of elements: only what it tightens, so
 //! that checking visits nothing else.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{discriminator::Discriminator, invariant::Invariant};
 use crate::model::definition::{BindingStrength, ElementDef, TypeDef};
 
 /// A profile, ready to check with.
-#[derive(Debug)]
 pub(in crate::validation) struct Profile {
     /// Canonical URL without version.
     pub(super) url: String,
@@ -18,7 +19,7 @@ pub(in crate::validation) struct Profile {
 }
 
 /// What is asked of an element, or of a slice of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Element {
     /// As in [ElementDefinition.id](https://hl7.org/fhir/R4/elementdefinition.html#id):
     /// `Observation.category:VSCat.coding`.
@@ -43,6 +44,9 @@ pub(super) struct Element {
     pub(super) pattern: Option<Value>,
     /// The value set, where it is another than that of the base.
     pub(super) binding: Option<Binding>,
+    /// The value set that no code may leave, whatever the strength
+    /// ([maxValueSet](https://hl7.org/fhir/R4/extension-elementdefinition-maxvalueset.html)).
+    pub(super) limit: Option<Binding>,
     /// `minValue[x]` and `maxValue[x]`.
     pub(super) lowest: Option<Value>,
     pub(super) highest: Option<Value>,
@@ -94,6 +98,17 @@ pub(super) struct Slicing {
     pub(super) ordered: bool,
 }
 
+impl Slicing {
+    /// Slicing without order.
+    pub(super) fn by(discriminators: Vec<Discriminator>, rules: SlicingRules) -> Self {
+        Self {
+            discriminators,
+            rules,
+            ordered: false,
+        }
+    }
+}
+
 /// Whether there may be values of no slice
 /// ([resource-slicing-rules](https://hl7.org/fhir/R4/valueset-resource-slicing-rules.html)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +116,19 @@ pub(super) enum SlicingRules {
     Open,
     Closed,
     OpenAtEnd,
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Profile").field(&self.url).finish()
+    }
+}
+
+impl fmt::Debug for Element {
+    // Not what it holds: types refer to each other in circles.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Element").field(&self.id).finish()
+    }
 }
 
 impl Element {
@@ -132,6 +160,7 @@ impl Element {
             || self.fixed.is_some()
             || self.pattern.is_some()
             || self.binding.is_some()
+            || self.limit.is_some()
             || self.lowest.is_some()
             || self.highest.is_some()
             || self.max_length.is_some()

@@ -121,7 +121,7 @@ impl Tree {
                 None => made_id(path, element, &ids),
             };
             ids.insert(path, id.clone());
-            let target = element_of(root, &id)?;
+            let target = element_of(root, &id, self.strict)?;
             constrain::apply(target, element, self.strict).map_err(|reason| (id, reason))?;
         }
         Ok(())
@@ -129,7 +129,11 @@ impl Tree {
 }
 
 /// The element with an id, made where it is new.
-fn element_of<'e>(root: &'e mut Element, id: &str) -> Result<&'e mut Element, Refusal> {
+fn element_of<'e>(
+    root: &'e mut Element,
+    id: &str,
+    strict: bool,
+) -> Result<&'e mut Element, Refusal> {
     let refuse = |reason: String| (id.to_owned(), reason);
     let mut steps = id.split('.').skip(1).peekable();
     let mut at = root;
@@ -145,12 +149,16 @@ fn element_of<'e>(root: &'e mut Element, id: &str) -> Result<&'e mut Element, Re
         let (index, definition, variant) = find(owner, name)
             .ok_or_else(|| refuse(format!("{} has no element {name}", owner.name)))?;
         let child = child(at, index, definition);
-        // `valueQuantity` is short for the slice of value[x] with that type.
+        // `valueQuantity` is short for the slice of value[x] with that type, and
+        // for that no other type is left.
+        if let (Some(variant), None) = (variant, slice) {
+            constrain::only_types(child, definition, variant);
+        }
         at = match slice.or(variant.map(|_| name)) {
             None => child,
             Some(slice) => {
                 let last = steps.peek().is_none();
-                slice_of(child, slice, owner, last).map_err(refuse)?
+                slice_of(child, slice, owner, last, strict).map_err(refuse)?
             }
         };
     }
@@ -164,6 +172,7 @@ fn slice_of<'e>(
     name: &str,
     owner: &'static TypeDef,
     last: bool,
+    strict: bool,
 ) -> Result<&'e mut Element, String> {
     // What neither repeats nor has several types needs no slicing: its slice is
     // the element under another name.
@@ -184,6 +193,10 @@ fn slice_of<'e>(
                 return Err(format!("the slice {name} is not defined before it"));
             }
             let slicing = of.slicing.take().or_else(|| implied_slicing(definition));
+            // Some snapshots of the specification itself do not say how their
+            // slices are told apart: then nothing can be asked of them.
+            let untold = || (!strict).then(|| Slicing::by(Vec::new(), SlicingRules::Open));
+            let slicing = slicing.or_else(untold);
             of.slicing = Some(slicing.ok_or("a slice of an element without slicing")?);
             let mut slice = Element {
                 id: format!("{}:{name}", of.id),
@@ -212,11 +225,8 @@ fn implied_slicing(definition: &ElementDef) -> Option<Slicing> {
         (_, true) => (Kind::Type, Vec::new()),
         _ => return None,
     };
-    Some(Slicing {
-        discriminators: vec![Discriminator { kind, path }],
-        rules: SlicingRules::Open,
-        ordered: false,
-    })
+    let discriminators = vec![Discriminator { kind, path }];
+    Some(Slicing::by(discriminators, SlicingRules::Open))
 }
 
 /// The id of an element that has none, after the ids of those before it.

@@ -37,3 +37,147 @@ fn a_profile_keeps_only_what_it_tightens() {
     let category = profile.root.child("category").expect("category");
     assert_eq!((category.min, category.slices.len()), (1, 1));
 }
+
+/// What a tree asks for, a line for each element.
+fn lines(element: &definition::Element, lines: &mut Vec<String>) {
+    let types: Vec<String> = element
+        .types
+        .iter()
+        .map(|of| format!("{} {:?} {:?}", of.code, of.profiles, of.targets))
+        .collect();
+    let keys: Vec<&str> = element
+        .invariants
+        .iter()
+        .map(|invariant| invariant.constraint.key)
+        .collect();
+    lines.push(format!(
+        "{} {}..{:?} {types:?} {:?} {:?} {:?} {keys:?} {:?} {}",
+        element.id,
+        element.min,
+        element.max,
+        element.fixed,
+        element.pattern,
+        element.binding,
+        element
+            .slicing
+            .as_ref()
+            .map(|slicing| &slicing.discriminators),
+        element.must_support,
+    ));
+    for below in element.slices.iter().chain(&element.children) {
+        self::lines(below, lines);
+    }
+}
+
+/// How many definitions differ, in what changes nothing: a snapshot repeats on a
+/// slice what holds for all values, names SimpleQuantity where the base does, adds
+/// a version to value sets, and unfolds what the profile of an extension says.
+const DIFFERENT_WORDS: usize = 20;
+
+/// The differentials of the specification's own profiles and extensions give
+/// what their snapshots say. Opt-in, as `FHIR_EXAMPLES_DIR` is.
+#[test]
+fn differentials_give_what_snapshots_say() {
+    let Some(folder) = std::env::var_os("FHIR_EXAMPLES_DIR") else {
+        return;
+    };
+    let registry = Registry::default();
+    let mut base = |url: &str| Ok(registry.profile(url).expect("a known base")?.root.clone());
+    let (mut compared, mut differing, mut refused) = (0, Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if !name.starts_with("StructureDefinition-") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let mut definition: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        if definition["derivation"] != "constraint" {
+            continue;
+        }
+        let mut written = |definition: &serde_json::Value| {
+            let profile = load::build(definition, &mut base);
+            let mut written = Vec::new();
+            match profile {
+                Ok(profile) => lines(&profile.root, &mut written),
+                Err(error) => refused.push(error.to_string()),
+            }
+            written.sort();
+            written
+        };
+        let snapshot = written(&definition);
+        let members = definition.as_object_mut().expect("an object");
+        members.remove("snapshot");
+        compared += 1;
+        if snapshot != written(&definition) {
+            differing.push(name.into_owned());
+        }
+    }
+    assert_eq!(compared, 441);
+    // A slice that nothing tells apart from others.
+    let untold = "FamilyMemberHistory.condition:Condition: a slice of an element without slicing";
+    assert!(
+        matches!(refused.as_slice(), [only] if only.ends_with(untold)),
+        "{refused:#?}"
+    );
+    assert_eq!(differing.len(), DIFFERENT_WORDS, "{differing:?}");
+}
+
+/// A definition of a profile of Observation.
+fn observation(elements: serde_json::Value) -> serde_json::Value {
+    serde_json::json!({
+        "url": "http://example.org/p",
+        "type": "Observation",
+        "baseDefinition": format!("{BASE}Observation"),
+        "differential": {"element": elements}
+    })
+}
+
+#[test]
+fn what_a_differential_must_not_say_is_refused() {
+    let registry = Registry::default();
+    let cases = [
+        (
+            r#"[{"path": "Observation.colour", "min": 1}]"#,
+            "no element colour",
+        ),
+        (
+            r#"[{"path": "Observation.code", "min": 0}]"#,
+            "min 0 is less",
+        ),
+        (
+            r#"[{"path": "Observation.code", "max": "2"}]"#,
+            "max 2 is more",
+        ),
+        (
+            r#"[{"path": "Observation.note", "sliceName": "a"}]"#,
+            "a slice of an element without slicing",
+        ),
+        (
+            r#"[{"id": "Observation.note:a.text", "path": "Observation.note.text"}]"#,
+            "the slice a is not defined before it",
+        ),
+        (
+            r#"[{"id": "Observation.value[x]:a/b", "path": "Observation.value[x]"}]"#,
+            "slices of slices",
+        ),
+        (
+            r#"[{"path": "Observation.value[x]", "type": [{"code": "Address"}]}]"#,
+            "the type Address is none of the base",
+        ),
+        (
+            r#"[{"path": "Observation.value[x].extension", "min": 1}]"#,
+            "several of its types",
+        ),
+        (
+            r#"[{"path": "Observation.note", "slicing": {"discriminator": [{"type": "value", "path": "a.where(b)"}], "rules": "open"}}]"#,
+            "the path a.where(b) is not understood",
+        ),
+    ];
+    for (elements, reason) in cases {
+        let definition = observation(serde_json::from_str(elements).expect("JSON"));
+        let mut base = |url: &str| Ok(registry.profile(url).expect("known")?.root.clone());
+        let error = load::build(&definition, &mut base).expect_err(reason);
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}

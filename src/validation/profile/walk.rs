@@ -31,7 +31,7 @@ pub(super) struct Finding {
 }
 
 /// What is the same for the whole resource.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Subject<'s> {
     pub(super) registry: &'s Registry,
     pub(super) resource: &'s dyn Object,
@@ -43,7 +43,6 @@ pub(super) struct Subject<'s> {
 }
 
 /// One pass over the resource with one profile.
-#[derive(Debug)]
 pub(super) struct Walk<'s> {
     pub(super) subject: Subject<'s>,
     pub(super) profile: Arc<Profile>,
@@ -52,7 +51,7 @@ pub(super) struct Walk<'s> {
 }
 
 /// A value and the type that it has in its element.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Value<'v> {
     pub(super) node: Node<'v>,
     /// The definition of its element in the base type.

@@ -2,4 +2,5 @@
 
 pub(crate) mod echo_server;
 pub(crate) mod fhir_server;
+pub(crate) mod package;
 pub(crate) mod program;

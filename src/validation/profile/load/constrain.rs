@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{
+        builtin,
         definition::{Binding, Element, Slicing, SlicingRules, Target, Type},
-        discriminator::Discriminator,
+        discriminator::{self, Discriminator},
         invariant::Invariant,
     },
     BASE, without_version,
@@ -16,6 +17,9 @@ use crate::model::{
     self,
     definition::{BindingStrength, ElementDef, Kind, TypeDef, TypeRef},
 };
+
+const MAX_VALUE_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
+const ALL_LANGUAGES: &str = "http://hl7.org/fhir/ValueSet/all-languages";
 
 /// Puts what an ElementDefinition asks for onto an element. `strict`: it is of
 /// a differential, which must not loosen what is there.
@@ -125,6 +129,39 @@ pub(super) fn only_type(target: &mut Element, base: &'static ElementDef, variant
     }
 }
 
+/// Narrows a choice to the type at this index, and to those that it was narrowed
+/// to in the same way before.
+pub(super) fn only_types(target: &mut Element, base: &'static ElementDef, variant: usize) {
+    let by_type = Discriminator {
+        kind: discriminator::Kind::Type,
+        path: Vec::new(),
+    };
+    match &target.slicing {
+        None => {
+            only_type(target, base, variant);
+            target.slicing = Some(Slicing::by(vec![by_type], SlicingRules::Closed));
+        }
+        Some(slicing)
+            if slicing.rules == SlicingRules::Closed
+                && slicing.discriminators == [by_type]
+                && !target.types.is_empty() =>
+        {
+            let Some(added) = base.types.get(variant).map(|of| of.code) else {
+                return;
+            };
+            if !target.types.iter().any(|of| of.code == added) {
+                target.content = None;
+                target.types.push(Type {
+                    code: added.to_owned(),
+                    profiles: Vec::new(),
+                    targets: Vec::new(),
+                });
+            }
+        }
+        Some(_) => {}
+    }
+}
+
 fn types(
     target: &mut Element,
     base: &'static ElementDef,
@@ -215,12 +252,12 @@ fn narrower(targets: &[Target], base: &TypeRef) -> bool {
     if all {
         return false;
     }
-    let named = |name: &&str| {
+    let named = |name: &&str| -> bool {
         targets
             .iter()
             .any(|target| matches!(target, Target::Type(known) if known == name))
     };
-    any(base.targets) || !base.targets.iter().all(|name| named(name))
+    any(base.targets) || !base.targets.iter().all(named)
 }
 
 fn slicing_of(source: &Value) -> Result<Slicing, String> {
@@ -259,6 +296,9 @@ fn binding(
         Some("example") => BindingStrength::Example,
         other => return Err(format!("the binding strength {other:?}")),
     };
+    if let Some(limit) = limit(binding) {
+        target.limit = Some(limit);
+    }
     let Some(value_set) = text(binding, "valueSet") else {
         return Ok(());
     };
@@ -273,6 +313,22 @@ fn binding(
         value_set: value_set.to_owned(),
     });
     Ok(())
+}
+
+/// The maximum value set of a binding; that of languages is the base's own.
+fn limit(binding: &Map<String, Value>) -> Option<Binding> {
+    let extensions = binding.get("extension")?.as_array()?;
+    let found = extensions
+        .iter()
+        .find(|extension| extension.get("url").and_then(Value::as_str) == Some(MAX_VALUE_SET))?;
+    let value_set = found
+        .get("valueCanonical")
+        .or_else(|| found.get("valueUri"))?
+        .as_str()?;
+    (without_version(value_set) != ALL_LANGUAGES).then(|| Binding {
+        strength: BindingStrength::Required,
+        value_set: value_set.to_owned(),
+    })
 }
 
 /// The constraints that are the profile's own. Those of the specification's
@@ -301,17 +357,19 @@ fn invariants(target: &mut Element, source: &Map<String, Value>) {
     }
 }
 
+/// Whether a constraint is of a type of the specification: as its source says,
+/// or where it says none, by its key.
 fn of_base_type(key: &str, source: Option<&str>) -> bool {
-    let type_name = source.map(without_version).map(|source| {
-        let name = source.strip_prefix(BASE).unwrap_or(source);
-        name.split('.').next().unwrap_or(name)
-    });
-    let abstract_type = matches!(
-        type_name,
-        Some("Element" | "DomainResource" | "Resource" | "BackboneElement")
-    );
-    abstract_type
-        || type_name.is_some_and(|name| model::type_def(name).is_some())
-        || matches!(key, "ele-1" | "ext-1")
-        || key.starts_with("dom-")
+    match source.map(without_version) {
+        None => builtin::is_base_constraint(key),
+        Some(source) => {
+            let name = source.strip_prefix(BASE).unwrap_or(source);
+            let name = name.split('.').next().unwrap_or(name);
+            let is_abstract = matches!(
+                name,
+                "Element" | "DomainResource" | "Resource" | "BackboneElement"
+            );
+            is_abstract || model::type_def(name).is_some()
+        }
+    }
 }

@@ -33,7 +33,7 @@ impl Walk<'_> {
             return;
         }
         self.equal(rules, value, place);
-        if let Some(binding) = &rules.binding {
+        for binding in rules.binding.iter().chain(&rules.limit) {
             self.bound(binding, value, place);
         }
         if let Node::Primitive(primitive) = value.node
