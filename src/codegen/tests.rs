@@ -139,7 +139,11 @@ fn refuses_what_it_does_not_understand() {
         ),
         ("name.isDistinct()", "nom.exists()", "has no element nom"),
         ("name.isDistinct()", "name.startsWith('a')", "many items"),
-        ("name.isDistinct()", "name.first(1)", "first with 1 arguments"),
+        (
+            "name.isDistinct()",
+            "name.first(1)",
+            "first with 1 arguments",
+        ),
         ("\"min-1\"", "\"min-9\"", "min-1 is not defined"),
     ] {
         let constraints = texts.constraints.replacen(from, to, 1);
