@@ -14,6 +14,14 @@ use flate2::{Compression, write::DeflateEncoder};
 )]
 mod codegen;
 
+#[path = "src/model/fhirpath/mod.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the library uses more of it than the generator"
+)]
+mod fhirpath;
+
 const VERBOSE: &str = "FHIR_CODEGEN_VERBOSE";
 const NO_GOLDEN: &str = "FHIR_CODEGEN_NO_GOLDEN";
 

@@ -46,3 +46,6 @@ pub mod validation;
     reason = "the generator is written as a crate of its own"
 )]
 mod codegen;
+/// Where the generator looks for it.
+#[cfg(test)]
+use model::fhirpath;

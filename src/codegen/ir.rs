@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fhirpath::Expr;
+use crate::fhirpath::Expr;
 
 /// Everything that is emitted.
 #[derive(Debug, Default)]

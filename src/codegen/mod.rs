@@ -3,12 +3,15 @@
 //! parse → [`ir`] (by [`lower`]) → [`passes`] → [`emit`]. [`generate`] does no
 //! I/O, reads no environment, and gives the same bytes for the same input. It
 //! refuses what it does not understand. `build.rs` compiles these files by
-//! path, the library only for its tests.
+//! path, and `crate::fhirpath` with them; the library only for its tests.
 
 pub mod emit;
+<<<<<<< HEAD
 pub mod extensions;
 #[path = "../model/fhirpath/mod.rs"]
 pub mod fhirpath;
+=======
+>>>>>>> fhirpath
 pub mod ir;
 pub mod lower;
 pub mod naming;

@@ -1,7 +1,9 @@
 //! Constraints: which type or element has which, and their trees.
 
+use crate::fhirpath;
+
 use super::super::{
-    Error, fhirpath,
+    Error,
     ir::{Constraint, Model},
     parse::{self, Definitions, Structure},
 };

@@ -277,7 +277,7 @@ impl<'a> Evaluation<'_, 'a> {
     fn arithmetic(&self, op: Op, left: &Value<'a>, right: &Value<'a>) -> Result<Collection<'a>> {
         let (Some(a), Some(b)) = (left.number(), right.number()) else {
             return match (op, left.text(), right.text()) {
-                (Op::Plus, Some(a), Some(b)) => Ok(vec![Value::String((a + b).into())]),
+                (Op::Plus, Some(a), Some(b)) => Ok(vec![Value::String(a + b)]),
                 _ => refuse(format!("numbers on both sides of {}", op.name())),
             };
         };
@@ -350,10 +350,11 @@ fn equal(left: &[Value<'_>], right: &[Value<'_>]) -> Option<bool> {
     if left.len() != right.len() {
         return Some(false);
     }
-    let pairs = left.iter().zip(right);
-    pairs
-        .map(|(a, b)| a.equals(b))
-        .fold(Some(true), |all, next| logic(Op::And, all, next))
+    let mut all = Some(true);
+    for (a, b) in left.iter().zip(right) {
+        all = logic(Op::And, all, a.equals(b));
+    }
+    all
 }
 
 /// `~`: in any order, texts without regard to case and white space.

@@ -2,7 +2,10 @@
 //! `dom-2` to `dom-5` and `ref-1`. They need the whole resource, and `dom-3` as
 //! published is an error (`as()` of a collection) and takes quadratic time.
 
-use std::collections::HashSet;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use super::{
     by_hand::{first_object, first_text},
@@ -48,43 +51,32 @@ pub(super) fn check(resource: &dyn Object) -> Found {
             _ => None,
         })
         .collect();
+    for inner in &contained {
+        if let Some(id) = first_text(*inner, "id") {
+            walk.used.insert(id, false);
+        }
+    }
     walk.object(resource);
-    for resource in &contained {
-        if let Some(id) = first_text(*resource, "id") {
-            walk.ids.insert(id.into_owned());
-        }
-    }
-    let mut found = Found {
-        references: walk.references.len(),
-        failed: Vec::new(),
+    let mut found = walk.found;
+    let unused = |(index, inner): (usize, &&dyn Object)| {
+        let id = first_text(*inner, "id");
+        let used = id.is_some_and(|id| walk.used.get(&id) == Some(&true));
+        !used && !walk.referring.contains(&index)
     };
-    for (path, id) in &walk.references {
-        // `#` alone is the resource itself.
-        if !id.is_empty() && !walk.ids.contains(id) {
-            found.failed.push((compiled::REF_1, path.clone()));
-        }
-    }
-    let metadata = |resource: &dyn Object, names: &[&str]| {
-        first_object(resource, "meta").is_some_and(|meta| {
-            names
-                .iter()
-                .any(|name| meta.get(name).is_some_and(|slot| !slot.is_empty()))
-        })
-    };
-    let any = |test: &dyn Fn(&dyn Object) -> bool| contained.iter().any(|inner| test(*inner));
+    let any = |test: fn(&dyn Object) -> bool| contained.iter().any(|inner| test(*inner));
     for (constraint, broken) in [
-        (
-            compiled::DOM_2,
-            any(&|inner| inner.get("contained").is_some_and(|slot| !slot.is_empty())),
-        ),
-        (compiled::DOM_3, any(&|inner| !walk.is_used(inner))),
+        (compiled::DOM_2, any(|inner| has(inner, "contained"))),
+        (compiled::DOM_3, contained.iter().enumerate().any(unused)),
         (
             compiled::DOM_4,
-            any(&|inner| metadata(inner, &["versionId", "lastUpdated"])),
+            any(|inner| {
+                first_object(inner, "meta")
+                    .is_some_and(|meta| has(meta, "versionId") || has(meta, "lastUpdated"))
+            }),
         ),
         (
             compiled::DOM_5,
-            any(&|inner| metadata(inner, &["security"])),
+            any(|inner| first_object(inner, "meta").is_some_and(|meta| has(meta, "security"))),
         ),
     ] {
         if broken {
@@ -94,55 +86,61 @@ pub(super) fn check(resource: &dyn Object) -> Found {
     found
 }
 
-/// One walk through a resource and what it contains.
-#[derive(Default)]
-struct Walk {
-    path: String,
-    ids: HashSet<String>,
-    /// References to contained resources: where, and the id.
-    references: Vec<(String, String)>,
-    /// Canonicals, URIs and URLs that start with `#`: the id.
-    links: HashSet<String>,
+fn has(object: &dyn Object, name: &str) -> bool {
+    object.get(name).is_some_and(|slot| !slot.is_empty())
 }
 
-impl Walk {
-    fn object(&mut self, object: &dyn Object) {
+/// One walk through a resource and what it contains.
+#[derive(Default)]
+struct Walk<'a> {
+    path: Vec<(&'static str, Option<usize>)>,
+    /// Ids of the contained resources, and whether something refers to them.
+    used: HashMap<Cow<'a, str>, bool>,
+    /// Contained resources that refer to the one that contains them.
+    referring: HashSet<usize>,
+    found: Found,
+}
+
+impl<'a> Walk<'a> {
+    fn object(&mut self, object: &'a dyn Object) {
         let definition = object.definition();
         if definition.name == "Reference"
             && let Some(text) = first_text(object, "reference")
             && let Some(id) = text.strip_prefix('#')
         {
-            self.references.push((self.path.clone(), id.to_owned()));
+            self.found.references += 1;
+            // `#` alone is the resource itself.
+            if !self.refer(id) && !id.is_empty() {
+                let path = self.path();
+                self.found.failed.push((compiled::REF_1, path));
+            }
         }
         for (index, element) in definition.elements.iter().enumerate() {
-            let slot = object.slot(index);
-            for (index, node) in slot.iter().enumerate() {
-                let len = self.path.len();
-                if len > 0 {
-                    self.path.push('.');
-                }
-                self.path.push_str(element.name);
-                if element.many {
-                    self.path += &format!("[{index}]");
-                }
-                self.node(node, element.name);
-                self.path.truncate(len);
+            for (index, node) in object.slot(index).iter().enumerate() {
+                self.path
+                    .push((element.name, element.many.then_some(index)));
+                self.node(node);
+                self.path.pop();
             }
         }
     }
 
-    fn node(&mut self, node: Node<'_>, name: &str) {
+    fn node(&mut self, node: Node<'a>) {
         match node {
             Node::Object(object) => self.object(object),
             // What is in a bundle has been checked when it was read.
-            Node::Resource(resource) if name == "contained" => self.object(resource.as_object()),
+            Node::Resource(resource)
+                if self.path.last().is_some_and(|step| step.0 == "contained") =>
+            {
+                self.object(resource.as_object());
+            }
             Node::Resource(_) | Node::Gap => {}
             Node::Primitive(primitive) => {
                 if matches!(primitive.type_name(), "canonical" | "uri" | "url")
                     && let Some(text) = primitive.text()
                     && let Some(id) = text.strip_prefix('#')
                 {
-                    self.links.insert(id.to_owned());
+                    self.refer(id);
                 }
                 if let Some(element) = primitive.element() {
                     self.object(element);
@@ -151,16 +149,29 @@ impl Walk {
         }
     }
 
-    /// Whether a contained resource is referred to, or refers to what
-    /// contains it.
-    fn is_used(&self, contained: &dyn Object) -> bool {
-        let id = first_text(contained, "id").unwrap_or_default();
-        let referred =
-            self.links.contains(&*id) || self.references.iter().any(|(_, other)| *other == id);
-        !id.is_empty() && referred || {
-            let mut inner = Self::default();
-            inner.object(contained);
-            inner.links.contains("") || inner.references.iter().any(|(_, id)| id.is_empty())
+    /// Notes that something refers to a contained resource, or that something
+    /// in one refers to what contains it; whether there is such a resource.
+    fn refer(&mut self, id: &str) -> bool {
+        if id.is_empty()
+            && let Some(("contained", Some(index))) = self.path.first()
+        {
+            self.referring.insert(*index);
         }
+        match self.used.get_mut(id) {
+            Some(used) => {
+                *used = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    #[cold]
+    fn path(&self) -> String {
+        let steps = self.path.iter().map(|(name, index)| match index {
+            Some(index) => format!("{name}[{index}]"),
+            None => (*name).to_owned(),
+        });
+        steps.collect::<Vec<_>>().join(".")
     }
 }

@@ -34,11 +34,13 @@ mod compiled {
     include!(concat!(env!("OUT_DIR"), "/fhir/invariants.rs"));
 }
 
-/// What one object breaks.
+/// The element of an object that a constraint is of, and its index.
+type Below = (&'static str, Option<usize>);
+
+/// What one object breaks: indexes of constraints.
 #[derive(Debug, Default)]
 struct Failed {
-    /// Index of the constraint, the element that it is of, its index.
-    list: Vec<(u16, Option<(&'static str, Option<usize>)>)>,
+    list: Vec<(u16, Option<Below>)>,
 }
 
 impl Failed {
@@ -93,12 +95,15 @@ impl Invariants {
         }
         let contained = object.get("contained").filter(|slot| !slot.is_empty());
         if contained.is_some() || self.local_references > 0 {
-            let found = contained::check(object);
-            self.local_references = self.local_references.saturating_sub(found.references);
-            for (index, below) in found.failed {
+            let contained = contained::check(object);
+            self.local_references = self.local_references.saturating_sub(contained.references);
+            for (index, below) in contained.failed {
                 if let Some(constraint) = constraint(index) {
-                    let of = format!("a resource {}", found_in(&below));
-                    report_at(constraint, Some(&below), of, at);
+                    let found = match below.is_empty() {
+                        true => "a resource of which this is not so".to_owned(),
+                        false => "a reference of which this is not so".to_owned(),
+                    };
+                    report_at(constraint, Some(&below), found, at);
                 }
             }
         }
@@ -108,17 +113,10 @@ impl Invariants {
     }
 }
 
-fn found_in(below: &str) -> String {
-    match below.is_empty() {
-        true => "of which this is not so".to_owned(),
-        false => format!("with {below}, of which this is not so"),
-    }
-}
-
 #[cold]
 fn report(
     index: u16,
-    below: Option<(&'static str, Option<usize>)>,
+    below: Option<Below>,
     object: &dyn Object,
     at: &mut At<'_, '_>,
     best_practice: bool,

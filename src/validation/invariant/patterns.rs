@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn names_and_paths() {
-        let cases: &[(fn(&str) -> bool, &[&str], &[&str])] = &[
+        type Case<'a> = (fn(&str) -> bool, &'a [&'a str], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (is_name, &["A", "Ab_9"], &["", "a", "A b", "A-b", "Ä", "Aé"]),
             (is_slice_name, &["a/B-c_[x]@9"], &["", "a b", "a:b", "ä"]),
             (is_type_name, &["Patient1"], &["", "a.b"]),

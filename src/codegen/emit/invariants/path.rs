@@ -1,7 +1,8 @@
 //! Paths: code that runs a body for each item that an expression gives.
 
+use crate::fhirpath::{Expr, Function, Op};
+
 use super::super::super::{
-    fhirpath::{Expr, Function, Op},
     ir::{Element, Kind, Model, TypeDef, TypeKind, TypeRef},
     naming,
 };

@@ -1,11 +1,10 @@
 //! The shapes that most constraints have, in less code than the general ones:
 //! an element of the context that exists, or that is compared with a literal.
 
+use crate::fhirpath::{Expr, Function, Op};
+
 use super::{
-    super::super::{
-        fhirpath::{Expr, Function, Op},
-        ir::{Element, Kind, TypeKind},
-    },
+    super::super::ir::{Element, Kind, TypeKind},
     path::{Code, Compiler, Scope, Type},
     truth::{PATTERNS, total},
 };

@@ -1,8 +1,10 @@
 //! Truth values: code that says whether an expression is true, or whether it
 //! is false. With the two of them three-valued logic needs no third value.
 
+use crate::fhirpath::{Expr, Function, Op};
+
 use super::{
-    super::super::fhirpath::{Expr, Function, Op},
+    super::super::naming,
     path::{Code, Compiler, Item, Scope, Type},
 };
 
@@ -171,7 +173,7 @@ impl<'m> Compiler<'m> {
                     let of = |code: &str| code.eq_ignore_ascii_case(name);
                     let variant = element.types.iter().find(|reference| of(&reference.code));
                     let variant = variant.ok_or(format!("{} is never a {name}", element.name))?;
-                    let variant = super::super::super::naming::capitalised(&variant.code);
+                    let variant = naming::capitalised(&variant.code);
                     let choice = &element.choice_enum;
                     Ok(format!(
                         "Some(matches!({}, {choice}::{variant}(_)))",
