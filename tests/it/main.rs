@@ -40,6 +40,7 @@ mod invalid;
 mod model;
 /// The text that people read first.
 mod readme;
+/// References, Bundles, narratives and extensions.
 mod references;
 /// The generated JSON Schemas.
 mod schemas;

@@ -490,6 +490,7 @@ impl<'a> Reader<'a> {
             dropped: 0,
             errors: 0,
             observer: None,
+            search: 0,
         };
         if !ahead.enter() || ahead.closes(b'}') {
             return None;
