@@ -141,10 +141,9 @@ impl Reader<'_> {
         for issue in &mut issues {
             let offset = issue.offset.max(at);
             let passed = self.source.get(at..offset).unwrap_or_default();
-            let newlines = memchr::memchr_iter(b'\n', passed.as_bytes());
-            let last = match newlines.clone().last() {
+            let last = match memchr::memrchr(b'\n', passed.as_bytes()) {
                 Some(newline) => {
-                    line += newlines.count() as u32;
+                    line += memchr::memchr_iter(b'\n', passed.as_bytes()).count() as u32;
                     column = 1;
                     passed.get(newline + 1..).unwrap_or_default()
                 }
