@@ -6,12 +6,7 @@
 //! path, and `crate::fhirpath` with them; the library only for its tests.
 
 pub mod emit;
-<<<<<<< HEAD
 pub mod extensions;
-#[path = "../model/fhirpath/mod.rs"]
-pub mod fhirpath;
-=======
->>>>>>> fhirpath
 pub mod ir;
 pub mod lower;
 pub mod naming;

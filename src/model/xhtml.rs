@@ -127,7 +127,8 @@ impl<'a> Narrative<'a> {
             rest = trimmed;
             let closed = rest.strip_prefix("/>");
             if let Some(rest) = closed.or_else(|| rest.strip_prefix('>')) {
-                if !self.rooted && !(element == "div" && namespace == Some(NAMESPACE)) {
+                let is_root = element == "div" && namespace == Some(NAMESPACE);
+                if !self.rooted && !is_root {
                     return if element == "div" {
                         defect("a div in the namespace http://www.w3.org/1999/xhtml", from)
                     } else {

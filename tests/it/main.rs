@@ -48,6 +48,7 @@ mod model;
 mod profiles;
 /// The text that people read first.
 mod readme;
+/// References, Bundles, narratives and extensions.
 mod references;
 /// The generated JSON Schemas.
 mod schemas;

@@ -7,11 +7,16 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 /// Documents that a schema cannot tell from valid ones: what is lost when JSON
-/// is parsed, and what needs more than a pattern or compares two arrays.
-const BEYOND_SCHEMAS: [&str; 16] = [
+/// is parsed, and what needs more than a pattern, compares two arrays or looks
+/// elsewhere.
+const BEYOND_SCHEMAS: [&str; 23] = [
+    "bundle-",
     "coding-system/",
     "display/",
+    "document-",
+    "dom-3/",
     "extensible-binding/",
+    "extension-",
     "json-depth/",
     "json-duplicate-key/",
     "json-encoding/",
@@ -21,8 +26,11 @@ const BEYOND_SCHEMAS: [&str; 16] = [
     "null/input-2.json",
     "null/input-3.json",
     "preferred-binding/",
+    "ref-1/",
+    "reference-",
     "required-binding/input-4.json",
     "sibling-length/",
+    "txt-",
     "ucum/",
     "unknown-code/",
 ];
@@ -93,6 +101,25 @@ fn official_examples_pass_their_schemas() {
     let exceptions =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/exceptions.json"))
             .unwrap();
+    let exceptions: Value = serde_json::from_str(&exceptions).unwrap();
+    let beyond = |code: &Value| {
+        BEYOND_SCHEMAS
+            .iter()
+            .any(|prefix| code.as_str().unwrap().starts_with(prefix))
+    };
+    let exceptions: Vec<&str> = exceptions["exceptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|file| {
+            !file["issues"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|issue| beyond(&issue["code"]))
+        })
+        .map(|file| file["file"].as_str().unwrap())
+        .collect();
     let mut validators = Validators::default();
     let mut checked = 0;
     for path in json_files(Path::new(&folder)) {
@@ -108,7 +135,7 @@ fn official_examples_pass_their_schemas() {
         let valid = validator.is_valid(&document);
         assert_eq!(
             valid,
-            !exceptions.contains(name),
+            !exceptions.contains(&name),
             "{name}: {:?}",
             validator.iter_errors(&document).next()
         );

@@ -4,8 +4,9 @@
 use super::Reader;
 
 /// The offset of the value that the rest of a FHIRPath leads to, from the object
-/// at `from`; of the last step that could be found if it leads nowhere.
-pub(super) fn offset(source: &str, from: usize, below: &str) -> usize {
+/// at `from`; of the last step that could be found if it leads nowhere. With it
+/// comes how far the search went.
+pub(super) fn offset(source: &str, from: usize, below: &str) -> (usize, usize) {
     let mut reader = Reader::at(source, from);
     let mut found = from;
     for step in below.split('.') {
@@ -23,7 +24,7 @@ pub(super) fn offset(source: &str, from: usize, below: &str) -> usize {
         }
         found = reader.offset();
     }
-    found
+    (found, reader.pos)
 }
 
 impl Reader<'_> {

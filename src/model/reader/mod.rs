@@ -29,6 +29,11 @@ use super::{
 /// How many issues of one document are kept.
 const MAX_ISSUES: usize = 10_000;
 
+/// How many bytes may be looked through for the places of issues, in a small
+/// document; in a large one eight times its length, so that reading stays
+/// linear.
+const MIN_SEARCH: usize = 1 << 20;
+
 /// A pull reader over one JSON document.
 pub struct Reader<'a> {
     /// The document up to its first byte that is no UTF-8.
@@ -45,6 +50,8 @@ pub struct Reader<'a> {
     /// How many errors were reported, dropped ones among them.
     errors: usize,
     observer: Option<&'a mut dyn Observer>,
+    /// How many bytes may still be looked through for the places of issues.
+    search: usize,
 }
 
 impl fmt::Debug for Reader<'_> {
@@ -122,6 +129,7 @@ impl<'a> Reader<'a> {
         let mut reader = Self {
             bad_utf8,
             path: Vec::with_capacity(16),
+            search: 8 * bytes.len() + MIN_SEARCH,
             ..Self::at(source, 0)
         };
         if source.starts_with('\u{feff}') {
@@ -152,6 +160,7 @@ impl<'a> Reader<'a> {
             dropped: 0,
             errors: 0,
             observer: None,
+            search: 0,
         }
     }
 

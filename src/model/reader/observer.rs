@@ -126,7 +126,8 @@ impl<'r, 'a> At<'r, 'a> {
 
     /// Reports an issue of something inside the object: `below` is the rest of
     /// its FHIRPath, `code.coding[0].system`. Looks for its place in the
-    /// document, which takes time: not for what is valid.
+    /// document, which takes time: not for what is valid. Where there are very
+    /// many issues, the last ones get the offset of the object.
     pub fn report_below(
         &mut self,
         below: &str,
@@ -135,7 +136,13 @@ impl<'r, 'a> At<'r, 'a> {
         expected: String,
         found: String,
     ) {
-        let offset = super::locate::offset(self.reader.source, self.offset, below);
+        let mut offset = self.offset;
+        if self.reader.search > 0 {
+            let end;
+            (offset, end) = super::locate::offset(self.reader.source, self.offset, below);
+            let passed = end.saturating_sub(self.offset).max(1);
+            self.reader.search = self.reader.search.saturating_sub(passed);
+        }
         self.report_at(below, offset, rule, severity, expected, found);
     }
 }

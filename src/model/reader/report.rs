@@ -136,21 +136,23 @@ impl Reader<'_> {
         }
         let mut issues = self.issues;
         issues.sort_by_key(|issue| issue.offset);
-        let (mut line, mut line_start, mut at) = (1, 0, 0);
+        // Each byte is looked at once, however long its line is.
+        let (mut line, mut column, mut at) = (1, 1, 0);
         for issue in &mut issues {
-            for newline in
-                memchr::memchr_iter(b'\n', self.bytes.get(at..issue.offset).unwrap_or_default())
-            {
-                line += 1;
-                line_start = at + newline + 1;
-            }
-            at = at.max(issue.offset);
-            let before = self
-                .source
-                .get(line_start..issue.offset)
-                .unwrap_or_default();
+            let offset = issue.offset.max(at);
+            let passed = self.source.get(at..offset).unwrap_or_default();
+            let last = match memchr::memrchr(b'\n', passed.as_bytes()) {
+                Some(newline) => {
+                    line += memchr::memchr_iter(b'\n', passed.as_bytes()).count() as u32;
+                    column = 1;
+                    passed.get(newline + 1..).unwrap_or_default()
+                }
+                None => passed,
+            };
+            column += last.chars().count() as u32;
+            at = offset;
             issue.line = line;
-            issue.column = before.chars().count() as u32 + 1;
+            issue.column = column;
         }
         issues
     }

@@ -41,12 +41,11 @@ pub(super) fn find(url: &str) -> Option<Definition> {
 /// The start of the paragraph around an offset, not before `low`, which is one.
 fn paragraph_start(low: usize, mut at: usize) -> usize {
     let bytes = TEXT.as_bytes();
-    while at > low {
-        let starts_line = bytes.get(at - 1) == Some(&b'\n');
-        if starts_line && bytes.get(at) != Some(&b'\t') {
-            return at;
+    while let Some(newline) = memchr::memrchr(b'\n', bytes.get(low..at).unwrap_or_default()) {
+        at = low + newline;
+        if bytes.get(at + 1) != Some(&b'\t') {
+            return at + 1;
         }
-        at -= 1;
     }
     low
 }

@@ -35,9 +35,6 @@ static DOM_3: Constraint = Constraint {
     expression: "contained.where((('#'+id in (%resource.descendants().reference | %resource.descendants().as(canonical) | %resource.descendants().as(uri) | %resource.descendants().as(url))) or descendants().where(reference = '#').exists() or descendants().where(as(canonical) = '#').exists() or descendants().where(as(canonical) = '#').exists()).not()).trace('unmatched', id).empty()",
 };
 
-/// How many unused contained resources are looked for in the document.
-const MOST_PLACES: usize = 100;
-
 /// Checks a resource that closes. One that is contained is checked with its
 /// container.
 pub(crate) fn close(resource: &dyn Object, at: &mut At<'_, '_>, notes: &mut Notes) {
@@ -154,17 +151,14 @@ impl Search {
             }
         }
         let unused = self.used.iter().enumerate().filter(|(_, used)| !**used);
-        for (count, (index, _)) in unused.enumerate() {
-            let path = format!("contained[{index}]");
-            let rule = Rule::Constraint(&DOM_3);
-            let expected = "a contained resource that the resource refers to".into();
-            let found = "one that nothing refers to".into();
-            // To look for the place of each of very many would take too long.
-            if count < MOST_PLACES {
-                at.report_below(&path, rule, Severity::Error, expected, found);
-            } else {
-                at.report_at(&path, at.offset(), rule, Severity::Error, expected, found);
-            }
+        for (index, _) in unused {
+            at.report_below(
+                &format!("contained[{index}]"),
+                Rule::Constraint(&DOM_3),
+                Severity::Error,
+                "a contained resource that the resource refers to".into(),
+                "one that nothing refers to".into(),
+            );
         }
         let mut offsets = Offsets::new(fragments.iter().copied());
         for (path, hash, rule, expected, found) in self.findings {
