@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{GeneratedFile, Inputs, generate, ir::Counts, lower, parse};
+use super::{GeneratedFile, Inputs, extensions, generate, ir::Counts, lower, parse};
 
 /// The texts of a folder in the layout of `schemas/`.
 struct Texts {
@@ -178,4 +178,16 @@ fn refuses_what_it_does_not_understand() {
         error.to_string().contains("last is not understood"),
         "{error}"
     );
+}
+
+#[test]
+fn writes_every_extension_and_refuses_new_contexts() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/extensions.json");
+    let text = fs::read_to_string(path).expect("the file");
+    let table = extensions::table(&text).expect("a table").text;
+    let urls = table.lines().filter(|line| !line.starts_with('\t'));
+    assert_eq!(urls.count(), 393);
+    let other = text.replacen("\"type\":\"element\"", "\"type\":\"fhirpath\"", 1);
+    let error = extensions::table(&other).expect_err("a new context type");
+    assert!(error.reason.contains("fhirpath"), "{error}");
 }
