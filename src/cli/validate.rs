@@ -203,6 +203,7 @@ fn consistent(arguments: &Arguments) -> Result<(), RunError> {
 }
 
 /// Checks the files and reports.
+#[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
 fn run_once(arguments: &Arguments) -> Result<Summary, RunError> {
     let inputs = Inputs::find(&arguments.paths)?;
     let validator = validator(arguments)?;

@@ -35,11 +35,12 @@ struct Constraints {
     constraints: Vec<Map<String, Value>>,
 }
 
-/// What stands among the profiles: the keys of the constraints of the base types.
+/// What stands among the profiles: the constraints of the base types, each as its
+/// key and expression.
 const BASE_CONSTRAINTS: &str = "constraints";
 
 /// The profiles that the files hold, by URL: those of `profiles.json` and the
-/// two of Quantity in `types.json`. Under `constraints` the keys of the
+/// two of Quantity in `types.json`. Under `constraints` the
 /// constraints of the base types, which snapshots repeat.
 pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> {
     let mut structures = parse::<Structures>("types.json", inputs.types)?.structures;
@@ -58,7 +59,17 @@ pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> 
         inherited,
         constraints: &constraints,
     };
-    let keys: Value = own.inherited.iter().copied().collect();
+    let text = |constraint: &Map<String, Value>, name: &str| -> String {
+        let text = constraint.get(name).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let known: BTreeSet<String> = constraints
+        .iter()
+        .map(|constraint| (text(constraint, "key"), text(constraint, "expression")))
+        .filter(|(key, _)| own.inherited.contains(key.as_str()))
+        .map(|(key, expression)| format!("{key} {expression}"))
+        .collect();
+    let known: Value = known.into_iter().collect();
     let profiles = profiles.into_iter().map(|profile| {
         let elements = profile
             .elements
@@ -77,7 +88,7 @@ pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> 
         });
         Ok((profile.url, definition.to_string()))
     });
-    std::iter::once(Ok((BASE_CONSTRAINTS.to_owned(), keys.to_string())))
+    std::iter::once(Ok((BASE_CONSTRAINTS.to_owned(), known.to_string())))
         .chain(profiles)
         .collect()
 }

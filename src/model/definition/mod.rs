@@ -4,6 +4,8 @@
 
 mod table;
 
+use std::fmt;
+
 pub(crate) use table::Definitions;
 
 /// What a type is.
@@ -101,7 +103,6 @@ impl ElementDef {
 }
 
 /// A type that an element may have.
-#[derive(Debug)]
 pub struct TypeRef {
     /// FHIR name of the type: `string`, `HumanName`, `Reference`, `Resource`;
     /// of a backbone element or content reference its path
@@ -112,6 +113,16 @@ pub struct TypeRef {
     /// Where its definition is; not read before it is asked for, because types
     /// refer to each other in circles.
     definition: Option<(&'static Definitions, u16)>,
+}
+
+impl fmt::Debug for TypeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the definition, which may lead back here.
+        f.debug_struct("TypeRef")
+            .field("code", &self.code)
+            .field("targets", &self.targets)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TypeRef {

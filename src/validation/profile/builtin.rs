@@ -21,17 +21,18 @@ static PROFILES: LazyLock<BTreeMap<String, Box<RawValue>>> = LazyLock::new(|| {
     }
 });
 
-/// The keys of the constraints of the base types, sorted.
+/// The constraints of the base types, each as its key and expression, sorted.
 static BASE_CONSTRAINTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let keys = PROFILES.get(CONSTRAINTS);
     keys.and_then(|keys| serde_json::from_str(keys.get()).ok())
         .unwrap_or_default()
 });
 
-/// Whether a base type has a constraint with this key.
-pub(super) fn is_base_constraint(key: &str) -> bool {
+/// Whether a base type has this constraint. Keys alone do not tell: others use
+/// the same.
+pub(super) fn is_base_constraint(key: &str, expression: &str) -> bool {
     BASE_CONSTRAINTS
-        .binary_search_by(|known| known.as_str().cmp(key))
+        .binary_search(&format!("{key} {expression}"))
         .is_ok()
 }
 

@@ -345,7 +345,7 @@ fn invariants(target: &mut Element, source: &Map<String, Value>) {
             .invariants
             .iter()
             .any(|invariant| invariant.constraint.key == key);
-        if known || of_base_type(key, text(constraint, "source")) {
+        if known || of_base_type(key, expression, text(constraint, "source")) {
             continue;
         }
         target.invariants.push(Invariant::new(
@@ -358,10 +358,11 @@ fn invariants(target: &mut Element, source: &Map<String, Value>) {
 }
 
 /// Whether a constraint is of a type of the specification: as its source says,
-/// or where it says none, by its key.
-fn of_base_type(key: &str, source: Option<&str>) -> bool {
+/// or where it says none, by its key
+/// and expression.
+fn of_base_type(key: &str, expression: &str, source: Option<&str>) -> bool {
     match source.map(without_version) {
-        None => builtin::is_base_constraint(key),
+        None => builtin::is_base_constraint(key, expression),
         Some(source) => {
             let name = source.strip_prefix(BASE).unwrap_or(source);
             let name = name.split('.').next().unwrap_or(name);
