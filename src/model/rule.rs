@@ -195,6 +195,7 @@ impl Rule {
                 | Self::Required
                 | Self::PrimitiveFormat
                 | Self::PrimitiveRange
+                | Self::RequiredBinding
                 | Self::TooManyIssues
         )
     }

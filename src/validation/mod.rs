@@ -154,26 +154,27 @@ impl Observer for Checks<'_> {
             self.invariants.object(object, at, *best_practice);
         }
         if *level >= Level::Full {
-            links(object, at, &mut self.links, &mut self.extensions);
+            links(object, at, self);
             profiles.check(object, at, &mut self.profiles);
         }
     }
 }
 
 /// References, Bundles and extensions.
-fn links(
-    object: &dyn Object,
-    at: &mut At<'_, '_>,
-    notes: &mut reference::notes::Notes,
-    extensions: &mut extension::Seen,
-) {
+fn links(object: &dyn Object, at: &mut At<'_, '_>, checks: &mut Checks<'_>) {
+    let notes = &mut checks.links;
     let any = object.as_any();
     match object.definition().kind {
         Kind::ComplexType => {
             if let Some(reference) = any.downcast_ref::<Reference>() {
                 reference::check(reference, at, notes);
             } else if let Some(extension) = any.downcast_ref::<Extension>() {
-                extension::check(extension, at, extensions);
+                extension::check(
+                    extension,
+                    at,
+                    &mut checks.extensions,
+                    &checks.validator.profiles,
+                );
             }
         }
         Kind::Backbone => {

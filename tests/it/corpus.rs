@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fhir_mcp_server::model::Resource;
+use fhir_mcp_server::{model::Resource, validation::Validator};
 use serde_json::{Value, value::RawValue};
 
 /// Files of the package that are no resources, by name.
@@ -59,9 +59,17 @@ fn our_fixtures_are_valid_and_survive_reading_and_writing() {
     paths.extend(json_files(&root.join("patients"), u64::MAX));
     assert!(paths.len() > 160, "{}", paths.len());
     let mut types = std::collections::BTreeSet::new();
+    let validator = Validator::default();
     for path in &paths {
         let bytes = fs::read(path).expect("a file");
         assert_eq!(round_trip(&bytes), Ok(Vec::new()), "{}", path.display());
+        let validated = validator.read(&bytes);
+        assert!(
+            validated.is_valid(),
+            "{}: {:?}",
+            path.display(),
+            validated.issues
+        );
         types.extend(
             Resource::from_slice(&bytes)
                 .value

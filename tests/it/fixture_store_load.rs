@@ -203,7 +203,7 @@ async fn a_resource_without_id_gets_the_same_at_every_start() {
 async fn documents_are_served_whole_and_in_parts() {
     let composition = r#"{"resourceType":"Composition","id":"c","status":"final","type":{"text":"x"},"date":"2020","author":[{"display":"x"}],"title":"x"}"#;
     let bundle = format!(
-        r#"{{"resourceType":"Bundle","id":"doc","type":"document","entry":[{{"resource":{composition}}}]}}"#
+        r#"{{"resourceType":"Bundle","id":"doc","type":"document","identifier":{{"system":"urn:ietf:rfc:3986","value":"urn:oid:1.2.3"}},"timestamp":"2020-01-01T00:00:00Z","entry":[{{"fullUrl":"http://example.org/fhir/Composition/c","resource":{composition}}}]}}"#
     );
     let (store, _) = loaded(&[("a.json", &bundle)]);
     assert_eq!(get(&store, "Bundle/doc").await["type"], "document");

@@ -88,7 +88,7 @@ fn each_change_breaks_what_it_names_and_nothing_else() {
     let mut failures = Vec::new();
     for (name, document) in &cases.valid {
         let reading = Validator::default().read(document.to_string().as_bytes());
-        if !reading.issues.is_empty() {
+        if !reading.is_valid() || !broken(&reading).is_empty() {
             failures.push(format!("{name}: {:#?}", reading.issues));
         }
     }
@@ -394,6 +394,8 @@ fn official_examples_break_no_constraint_but_the_pinned_ones() {
         let reading = validator.read(&fs::read(&path).expect("a file"));
         let errors = broken(&reading);
         let errors = errors.iter().filter_map(|text| text.strip_prefix("error "));
+        // Those of narratives are pinned with the other issues of reading.
+        let errors = errors.filter(|text| !text.starts_with("txt-"));
         found.extend(errors.map(|error| (name.to_owned(), error.to_owned())));
     }
     found.sort();

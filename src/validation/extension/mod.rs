@@ -5,6 +5,7 @@ mod context;
 mod table;
 mod value;
 
+use super::profile::Profiles;
 use std::collections::HashSet;
 
 use super::reference::{form::scheme, notes::hash, shortened};
@@ -22,7 +23,12 @@ pub(crate) struct Seen {
 }
 
 /// Checks an extension that closes.
-pub(crate) fn check(extension: &Extension, at: &mut At<'_, '_>, seen: &mut Seen) {
+pub(crate) fn check(
+    extension: &Extension,
+    at: &mut At<'_, '_>,
+    seen: &mut Seen,
+    packages: &Profiles,
+) {
     let Some(url) = &extension.url.value else {
         return;
     };
@@ -45,7 +51,11 @@ pub(crate) fn check(extension: &Extension, at: &mut At<'_, '_>, seen: &mut Seen)
         return;
     }
     let Some(definition) = table::find(url) else {
-        return unknown(url, modifier, at, seen);
+        // Those of packages are checked with the profiles.
+        if !packages.knows(url) {
+            unknown(url, modifier, at, seen);
+        }
+        return;
     };
     if modifier != definition.is_modifier() {
         let list = |modifier| {

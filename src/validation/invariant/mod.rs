@@ -97,6 +97,10 @@ impl Invariants {
         if contained.is_some() || self.local_references > 0 {
             let contained = contained::check(object);
             self.local_references = self.local_references.saturating_sub(contained.references);
+            // What could not be read may be what is missed.
+            if !at.is_complete() {
+                return;
+            }
             for (index, below) in contained.failed {
                 if let Some(constraint) = constraint(index) {
                     let found = match below.is_empty() {

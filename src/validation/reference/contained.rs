@@ -1,8 +1,8 @@
-//! Contained resources: references to them lead somewhere (ref-1), and none is
-//! there for nobody (dom-3)
-//! (<https://hl7.org/fhir/R4/references.html#contained>).
+//! Contained resources: what references lead to has the type that they allow
+//! (<https://hl7.org/fhir/R4/references.html#contained>). That they lead
+//! somewhere, and that none is there for nobody, are constraints (ref-1, dom-3).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{
     Notes, allows,
@@ -11,28 +11,10 @@ use super::{
     walk::{Visitor, walk},
 };
 use crate::model::{
-    Constraint, Reference, Resource, Rule, Severity,
+    Reference, Resource, Rule,
     definition::{ElementDef, TypeRef},
-    object::{Node, Object, PrimitiveNode, Slot},
+    object::{Node, Object, Slot},
     reader::At,
-};
-
-/// By hand, because it speaks of the whole resource, and because what its
-/// expression takes for the root of an entry of a Bundle is not defined.
-static REF_1: Constraint = Constraint {
-    key: "ref-1",
-    severity: Severity::Error,
-    human: "SHALL have a contained resource if a local reference is provided",
-    expression: "reference.startsWith('#').not() or (reference.substring(1).trace('url') in %rootResource.contained.id.trace('ids'))",
-};
-
-/// By hand, because its expression goes through all descendants once for each
-/// contained resource.
-static DOM_3: Constraint = Constraint {
-    key: "dom-3",
-    severity: Severity::Error,
-    human: "If the resource is contained in another resource, it SHALL be referred to from elsewhere in the resource or SHALL refer to the containing resource",
-    expression: "contained.where((('#'+id in (%resource.descendants().reference | %resource.descendants().as(canonical) | %resource.descendants().as(uri) | %resource.descendants().as(url))) or descendants().where(reference = '#').exists() or descendants().where(as(canonical) = '#').exists() or descendants().where(as(canonical) = '#').exists()).not()).trace('unmatched', id).empty()",
 };
 
 /// Checks a resource that closes. One that is contained is checked with its
@@ -72,39 +54,27 @@ type Finding = (String, u64, Rule, String, String);
 
 struct Search {
     container: &'static str,
-    /// Type and index of the contained resources, by id.
-    by_id: HashMap<String, (&'static str, usize)>,
-    /// Whether a contained resource has its place in the resource.
-    used: Vec<bool>,
-    /// The contained resource that the walk is in.
-    inside: Option<usize>,
-    next: usize,
-    /// Fragments that primitives name.
-    named: HashSet<String>,
+    /// Types of the contained resources, by id.
+    by_id: HashMap<String, &'static str>,
+    /// Whether the walk is in a contained resource.
+    inside: bool,
     findings: Vec<Finding>,
 }
 
 impl Search {
     fn new(container: &dyn Object, contained: Option<&dyn Slot>) -> Self {
         let mut by_id = HashMap::new();
-        let mut used = Vec::new();
         for node in contained.iter().flat_map(|slot| slot.iter()) {
-            if let Node::Resource(resource) = node {
-                if let Some(id) = id(resource.as_object()) {
-                    by_id
-                        .entry(id)
-                        .or_insert((resource.resource_type(), used.len()));
-                }
-                used.push(false);
+            if let Node::Resource(resource) = node
+                && let Some(id) = id(resource.as_object())
+            {
+                by_id.entry(id).or_insert(resource.resource_type());
             }
         }
         Self {
             container: container.definition().name,
             by_id,
-            used,
-            inside: None,
-            next: 0,
-            named: HashSet::new(),
+            inside: false,
             findings: Vec::new(),
         }
     }
@@ -114,23 +84,12 @@ impl Search {
         let Some(id) = text.strip_prefix('#') else {
             return;
         };
-        let kind = if id.is_empty() {
-            if let Some(used) = self.inside.and_then(|index| self.used.get_mut(index)) {
-                *used = true;
-            }
-            self.container
-        } else if let Some(&(kind, index)) = self.by_id.get(id) {
-            if let Some(used) = self.used.get_mut(index) {
-                *used = true;
-            }
-            kind
-        } else {
-            let expected = "the id of a contained resource".to_owned();
-            let found = format!("\"{}\", which none has", super::shortened(text));
-            let rule = Rule::Constraint(&REF_1);
-            self.findings
-                .push((path.to_owned(), hash(text), rule, expected, found));
-            return;
+        let kind = match id {
+            "" => self.container,
+            id => match self.by_id.get(id) {
+                Some(kind) => kind,
+                None => return,
+            },
         };
         if !allows(type_ref.targets, kind) {
             let (expected, found) = target_words(type_ref.targets, kind);
@@ -140,26 +99,7 @@ impl Search {
         }
     }
 
-    fn report(mut self, at: &mut At<'_, '_>, fragments: &[(usize, u64)]) {
-        for id in &self.named {
-            if let Some(used) = self
-                .by_id
-                .get(id)
-                .and_then(|&(_, index)| self.used.get_mut(index))
-            {
-                *used = true;
-            }
-        }
-        let unused = self.used.iter().enumerate().filter(|(_, used)| !**used);
-        for (index, _) in unused {
-            at.report_below(
-                &format!("contained[{index}]"),
-                Rule::Constraint(&DOM_3),
-                Severity::Error,
-                "a contained resource that the resource refers to".into(),
-                "one that nothing refers to".into(),
-            );
-        }
+    fn report(self, at: &mut At<'_, '_>, fragments: &[(usize, u64)]) {
         let mut offsets = Offsets::new(fragments.iter().copied());
         for (path, hash, rule, expected, found) in self.findings {
             let offset = offsets.next(hash).unwrap_or(at.offset());
@@ -175,35 +115,14 @@ impl Visitor for Search {
         }
     }
 
-    fn primitive(&mut self, primitive: &dyn PrimitiveNode) {
-        if !matches!(primitive.type_name(), "canonical" | "uri" | "url") {
-            return;
-        }
-        let text = primitive.text().unwrap_or_default();
-        match text.strip_prefix('#') {
-            Some("") => {
-                if let Some(used) = self.inside.and_then(|index| self.used.get_mut(index)) {
-                    *used = true;
-                }
-            }
-            Some(id) => {
-                self.named.insert(id.to_owned());
-            }
-            None => {}
-        }
-    }
-
     fn resource(&mut self, _resource: &Resource, element: &'static ElementDef) -> bool {
-        let contained = element.name == "contained" && self.inside.is_none();
-        if contained {
-            self.inside = Some(self.next);
-            self.next += 1;
-        }
+        let contained = element.name == "contained" && !self.inside;
+        self.inside |= contained;
         contained
     }
 
     fn left(&mut self) {
-        self.inside = None;
+        self.inside = false;
     }
 }
 

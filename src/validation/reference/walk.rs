@@ -6,16 +6,13 @@ use std::fmt::Write;
 use crate::model::{
     Resource,
     definition::{ElementDef, TypeRef},
-    object::{Node, Object, PrimitiveNode},
+    object::{Node, Object},
 };
 
 /// What a walk shows, each with its path below the start.
 pub(crate) trait Visitor {
     /// An object, before what is in it.
     fn object(&mut self, object: &dyn Object, type_ref: &'static TypeRef, path: &str);
-
-    /// A primitive.
-    fn primitive(&mut self, _primitive: &dyn PrimitiveNode) {}
 
     /// A resource inside; whether to go into it.
     fn resource(&mut self, _resource: &Resource, _element: &'static ElementDef) -> bool {
@@ -50,7 +47,6 @@ pub(crate) fn walk(object: &dyn Object, path: &mut String, visitor: &mut dyn Vis
                     walk(object, path, visitor);
                 }
                 Node::Primitive(primitive) => {
-                    visitor.primitive(primitive);
                     if let Some(object) = primitive.element() {
                         walk(object, path, visitor);
                     }
