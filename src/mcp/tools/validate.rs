@@ -20,8 +20,8 @@ use crate::{
     model::Issue,
 };
 
-const DESCRIPTION: &str = "Checks a resource against FHIR R4: elements, cardinalities, JSON types, primitive formats, codes of required bindings, narrative. Takes the resource, or the reference of one on the server. Issues that say the same are grouped, errors first, 20 groups at most.\n\
-It does not check where references lead, nor codes whose binding is not required.";
+const DESCRIPTION: &str = "Checks a resource against FHIR R4: elements, primitives, codes, constraints, references, extensions, narrative, profiles. Takes the resource, or the reference of one on the server. Issues that say the same are grouped, errors first, 20 groups at most.\n\
+It does not know SNOMED CT and LOINC, nor what lies outside the document.";
 
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
