@@ -8,14 +8,16 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let reading = Resource::from_slice(bytes);
-    assert!(reading.value.is_some() || reading.issues.iter().any(|issue| issue.severity.is_error()));
+    assert!(
+        reading.value.is_some() || reading.issues.iter().any(|issue| issue.severity.is_error())
+    );
     for issue in &reading.issues {
         assert!(issue.offset <= bytes.len() && issue.line > 0 && issue.column > 0);
     }
     if reading.is_valid()
         && let Some(resource) = reading.value
     {
-        let again = Resource::from_slice(resource.as_object().to_json().as_bytes());
+        let again = Resource::from_slice(resource.to_json().as_bytes());
         assert!(again.is_valid(), "{:?}", again.issues);
         assert!(again.value == Some(resource));
     }
