@@ -2,23 +2,19 @@
 
 use rmcp::model::JsonObject;
 
-use super::update::check_condition;
+use super::{read, update::check_condition, written};
 use crate::{
     client::Interaction,
     mcp::{
         FhirServer,
         arguments::{self, Delete, View},
         catalogue::{Answer, Effect, ToolEntry},
-        exchange,
-        failure::ToolError,
         json::Json,
         reply::Reply,
         schema,
         search_parameters::resource_type,
     },
 };
-
-use super::read;
 
 const DESCRIPTION: &str = "Deletes a FHIR R4 resource by type and id, or with searchParam alone the one that they select (conditional delete; a server may refuse that, or delete several). Answers with an OperationOutcome.\n\
 It does not delete resources that refer to it, and there is no undo: the server may keep the history or not.";
@@ -60,17 +56,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
             operation: arguments.operation.given().map(ToOwned::to_owned),
             parameters,
         };
-        let answer = server.source().send(&interaction).await?;
-        let document =
-            exchange::received(server, &answer, &interaction).map_err(|error| match error {
-                ToolError::Body(error) if (200..300).contains(&answer.status) => {
-                    ToolError::AfterWrite {
-                        status: answer.status,
-                        error,
-                    }
-                }
-                error => error,
-            })?;
+        let (_, document) = written::sent(server, &interaction).await?;
         Ok(match document {
             None => Reply::new(deleted()),
             Some(document)

@@ -9,7 +9,7 @@ use crate::{
         FhirServer,
         arguments::{Payload, View},
         cursor::{PageSource, Position},
-        exchange,
+        exchange::{self, Document},
         failure::ToolError,
         json::Json,
         list::{Form, List},
@@ -81,6 +81,27 @@ pub(super) fn checked(
     Ok(json)
 }
 
+/// Sends a write: the answer, and its document if it has one.
+///
+/// # Errors
+/// Those of an exchange; [`ToolError::AfterWrite`] when the write took place.
+pub(super) async fn sent(
+    server: &FhirServer,
+    interaction: &Interaction,
+) -> Result<(Answer, Option<Document>), ToolError> {
+    let answer = server.source().send(interaction).await?;
+    match exchange::received(server, &answer, interaction) {
+        Ok(document) => Ok((answer, document)),
+        Err(ToolError::Body(error)) if (200..300).contains(&answer.status) => {
+            Err(ToolError::AfterWrite {
+                status: answer.status,
+                error,
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Sends a write and shows what came of it.
 ///
 /// # Errors
@@ -90,17 +111,7 @@ pub(super) async fn write(
     interaction: Interaction,
     view: View,
 ) -> Result<Reply, ToolError> {
-    let answer = server.source().send(&interaction).await?;
-    let document =
-        exchange::received(server, &answer, &interaction).map_err(|error| match error {
-            ToolError::Body(error) if (200..300).contains(&answer.status) => {
-                ToolError::AfterWrite {
-                    status: answer.status,
-                    error,
-                }
-            }
-            error => error,
-        })?;
+    let (answer, document) = sent(server, &interaction).await?;
     let facts = facts(&answer);
     let Some(document) = document else {
         return Ok(Reply::new(facts));
