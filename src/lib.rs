@@ -15,6 +15,7 @@
 //! - [`model`]: the types, their reader and writer, issues and rules. No I/O.
 //! - [`validation`]: rules about the built value, checked while it is read.
 //! - [`client`]: FHIR interactions over HTTP, and the fixture store.
+//! - [`auth`]: credentials for the FHIR server, authorization of MCP clients.
 //! - [`mcp`]: tools and resources.
 //! - [`transport`]: stdio, streamable HTTP, HTTP with server-sent events.
 //! - [`config`], [`logging`], [`cli`]: the command.
@@ -26,11 +27,12 @@
 //! - Reading and validation return a value and its issues; they do not stop at
 //!   the first one and never panic.
 //! - `client` knows no MCP. `mcp` builds no URL: it names interactions.
-//! - One function in `client` attaches the token, and only for the FHIR base.
+//! - One function in `client` attaches the credential, and only for the FHIR base.
 //! - Only `transport::stdio` and `cli` write to stdout.
 //! - No identifier, query value or body of a record reaches a log above trace.
 //! - No network at build time; none in tests but loopback.
 
+pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod config;

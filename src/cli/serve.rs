@@ -7,7 +7,10 @@ use tokio::net::{TcpListener, lookup_host};
 
 use super::{USAGE, loaded};
 use crate::{
-    client::{self, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError},
+    client::{
+        self, ClientError, Credential, FixedHeaders, FixtureStore, HttpClient, Source,
+        fixtures::LoadError,
+    },
     config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
     logging,
     mcp::{self, FhirServer},
@@ -122,8 +125,12 @@ fn source(config: &Config, validator: &Arc<Validator>) -> Result<Source, ServeEr
             token,
             timeout,
         } => {
+            let credential = match token {
+                Some(token) => Some(Arc::new(FixedHeaders::bearer(token)?) as Arc<dyn Credential>),
+                None => None,
+            };
             let options = client::HttpOptions {
-                token: token.clone(),
+                credential,
                 timeout: *timeout,
                 ..client::HttpOptions::new(base.clone())
             };

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
-use super::body::BodyError;
+use super::{body::BodyError, credential::CredentialError};
 
 /// An interaction that was refused before it was sent, or that got no answer
 /// that can be used. An answer with an HTTP error status is no `ClientError`:
@@ -20,6 +20,9 @@ pub enum ClientError {
     /// The access token cannot stand in an HTTP header.
     #[error("the access token holds a character that no HTTP header may hold")]
     InvalidToken,
+    /// There is no credential for the FHIR server.
+    #[error("not authorized at the FHIR server: {0}")]
+    Credential(#[from] CredentialError),
     /// The HTTP client could not be set up, most often for want of TLS roots.
     #[error("the HTTP client could not be set up: {cause}")]
     Setup {

@@ -9,8 +9,8 @@ use fhir_sdk::version::FhirR4B;
 use reqwest::{
     Method, RequestBuilder, Response,
     header::{
-        ACCEPT, AUTHORIZATION, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-        HeaderValue, LOCATION, RETRY_AFTER,
+        ACCEPT, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION,
+        RETRY_AFTER,
     },
     redirect, retry,
 };
@@ -19,10 +19,10 @@ use url::Url;
 
 use super::{
     capability::{Capabilities, CapabilityCache},
+    credential::{Credential, Headers},
     error::{ClientError, innermost},
     interaction::{Answer, Interaction},
     retry::{Backoff, asks_to_retry, parse_retry_after},
-    secret::Secret,
     service_base::{ServiceBase, host_and_port},
 };
 
@@ -36,8 +36,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct HttpOptions {
     /// The [service base URL](https://hl7.org/fhir/R4/http.html#root).
     pub base: Url,
-    /// Bearer token, sent to this base alone.
-    pub token: Option<Secret>,
+    /// Lets requests in; its headers are sent to this base alone.
+    pub credential: Option<Arc<dyn Credential>>,
     /// Time limit of an interaction, repeats and waits included.
     pub timeout: Duration,
     /// Size limit of a body in bytes, counted after decompression.
@@ -47,11 +47,11 @@ pub struct HttpOptions {
 }
 
 impl HttpOptions {
-    /// No token, 30 seconds, 10 MiB.
+    /// No credential, 30 seconds, 10 MiB.
     pub fn new(base: Url) -> Self {
         Self {
             base,
-            token: None,
+            credential: None,
             timeout: Duration::from_secs(30),
             max_body: 10 * 1024 * 1024,
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -64,16 +64,18 @@ impl HttpOptions {
 /// No request leaves the base, redirects are not followed, and only what GET
 /// asks for is ever sent twice. Dropping the future of a call ends the call.
 #[derive(Clone, Debug)]
-pub struct HttpClient(Arc<Inner>);
+pub struct HttpClient {
+    shared: Arc<Shared>,
+    credential: Option<Arc<dyn Credential>>,
+}
 
 #[derive(Debug)]
-struct Inner {
+struct Shared {
     base: ServiceBase,
     /// Checks the origin once more and adds the correlation ids. Its repeats are
     /// off, since they include writes that timed out; its authorization
     /// callback is not used, since it keeps one header for all callers.
     fhir: fhir_sdk::client::Client<FhirR4B>,
-    authorization: Option<HeaderValue>,
     timeout: Duration,
     max_body: usize,
     capabilities: CapabilityCache,
@@ -93,11 +95,9 @@ impl HttpClient {
     /// Sets up a client; sends nothing.
     ///
     /// # Errors
-    /// [`ClientError::InvalidBase`], [`ClientError::InvalidToken`] and
-    /// [`ClientError::Setup`].
+    /// [`ClientError::InvalidBase`] and [`ClientError::Setup`].
     pub fn new(options: HttpOptions) -> Result<Self, ClientError> {
         let base = ServiceBase::new(options.base)?;
-        let authorization = options.token.as_ref().map(bearer).transpose()?;
         let mut http = reqwest::Client::builder()
             .user_agent(options.user_agent)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -120,19 +120,35 @@ impl HttpClient {
             .map_err(|error| ClientError::Setup {
                 cause: error.to_string(),
             })?;
-        Ok(Self(Arc::new(Inner {
-            base,
-            fhir,
-            authorization,
-            timeout: options.timeout,
-            max_body: options.max_body,
-            capabilities: CapabilityCache::default(),
-        })))
+        Ok(Self {
+            shared: Arc::new(Shared {
+                base,
+                fhir,
+                timeout: options.timeout,
+                max_body: options.max_body,
+                capabilities: CapabilityCache::default(),
+            }),
+            credential: options.credential,
+        })
+    }
+
+    /// The same client on behalf of someone else; connections and caches are
+    /// shared.
+    pub fn with_credential(&self, credential: Arc<dyn Credential>) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            credential: Some(credential),
+        }
+    }
+
+    /// On whose behalf it sends.
+    pub fn credential(&self) -> Option<&Arc<dyn Credential>> {
+        self.credential.as_ref()
     }
 
     /// The service base.
     pub fn base(&self) -> &ServiceBase {
-        &self.0.base
+        &self.shared.base
     }
 
     /// Sends an interaction. Any HTTP status but a redirect is an answer.
@@ -142,18 +158,18 @@ impl HttpClient {
     pub async fn send(&self, interaction: &Interaction) -> Result<Answer, ClientError> {
         let request = Request {
             method: method(interaction),
-            url: self.0.base.resolve(interaction)?,
+            url: self.shared.base.resolve(interaction)?,
             body: body(interaction),
             strict: matches!(interaction, Interaction::Search { .. }),
         };
-        let deadline = Instant::now() + self.0.timeout;
+        let deadline = Instant::now() + self.shared.timeout;
         let sending = async {
             if !matches!(interaction, Interaction::Capabilities) {
                 return self.send_patiently(&request, true, deadline).await;
             }
             // The CapabilityStatement is public on most servers.
             let answer = self.send_patiently(&request, false, deadline).await?;
-            if answer.status == 401 && self.0.authorization.is_some() {
+            if answer.status == 401 && self.credential.is_some() {
                 return self.send_patiently(&request, true, deadline).await;
             }
             Ok(answer)
@@ -161,7 +177,7 @@ impl HttpClient {
         let answer = tokio::time::timeout_at(deadline, sending)
             .await
             .unwrap_or(Err(ClientError::Timeout {
-                after: self.0.timeout,
+                after: self.shared.timeout,
             }));
         match &answer {
             Ok(answer) => tracing::debug!(
@@ -183,8 +199,8 @@ impl HttpClient {
         let fetch =
             async || Capabilities::from_answer(&self.send(&Interaction::Capabilities).await?);
         // The time limit holds also for a caller who waits for the fetch of another.
-        let after = self.0.timeout;
-        tokio::time::timeout(after, self.0.capabilities.get(fetch))
+        let after = self.shared.timeout;
+        tokio::time::timeout(after, self.shared.capabilities.get(fetch))
             .await
             .unwrap_or(Err(ClientError::Timeout { after }))
     }
@@ -214,52 +230,63 @@ impl HttpClient {
         }
     }
 
+    /// Sends a request; once more when the FHIR server refuses the credential
+    /// and there is a better one. A request that was refused was not performed,
+    /// so that holds for writes, too.
     async fn send_once(
         &self,
         request: &Request<'_>,
         authorized: bool,
     ) -> Result<Answer, ClientError> {
-        let host = || self.0.base.host();
-        let response = self
-            .0
-            .fhir
+        let Some(credential) = self.credential.as_ref().filter(|_| authorized) else {
+            return self.send_with(request, &Headers::new()).await;
+        };
+        let headers = credential.headers().await?;
+        let answer = self.send_with(request, &headers).await?;
+        if answer.status == 401 && credential.refused(&headers).await? {
+            let headers = credential.headers().await?;
+            return self.send_with(request, &headers).await;
+        }
+        Ok(answer)
+    }
+
+    async fn send_with(
+        &self,
+        request: &Request<'_>,
+        credential: &Headers,
+    ) -> Result<Answer, ClientError> {
+        let Shared {
+            base,
+            fhir,
+            max_body,
+            ..
+        } = &*self.shared;
+        let response = fhir
             .send_custom_request(|http| {
                 let builder = http
                     .request(request.method.clone(), request.url.clone())
                     .header(ACCEPT, FHIR_JSON);
-                let builder = with_details(builder, request);
-                if authorized {
-                    self.authorize(builder, &request.url)
-                } else {
-                    builder
-                }
+                self.authorize(with_details(builder, request), &request.url, credential)
             })
             .await
-            .map_err(|error| ClientError::from_fhir(&error, &host()))?;
+            .map_err(|error| ClientError::from_fhir(&error, &base.host()))?;
         if response.status().is_redirection() {
             return Err(redirected(&response, &request.url));
         }
         let mut answer = head(response.status().as_u16(), response.headers());
-        answer.body = read_body(response, self.0.max_body, &host()).await?;
+        answer.body = read_body(response, *max_body, &base.host()).await?;
         Ok(answer)
     }
 
-    /// Attaches the token: the only place that does, and only below the base.
-    fn authorize(&self, builder: RequestBuilder, url: &Url) -> RequestBuilder {
-        match &self.0.authorization {
-            Some(authorization) if self.0.base.contains(url) => {
-                builder.header(AUTHORIZATION, authorization.clone())
-            }
-            _ => builder,
+    /// Attaches the credential: the only place that does, and only below the base.
+    fn authorize(&self, builder: RequestBuilder, url: &Url, headers: &Headers) -> RequestBuilder {
+        if !self.shared.base.contains(url) {
+            return builder;
         }
+        headers.iter().fold(builder, |builder, (name, value)| {
+            builder.header(name.clone(), value.clone())
+        })
     }
-}
-
-fn bearer(token: &Secret) -> Result<HeaderValue, ClientError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .map_err(|_error| ClientError::InvalidToken)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn method(interaction: &Interaction) -> Method {

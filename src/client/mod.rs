@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 pub mod body;
 pub mod capability;
+pub mod credential;
 pub mod error;
 pub mod fixtures;
 pub mod http;
@@ -14,6 +15,7 @@ pub mod service_base;
 
 pub use body::{BodyError, Decoded, Expectation, HttpFailure, decode};
 pub use capability::Capabilities;
+pub use credential::{Credential, CredentialError, FixedHeaders, Grant};
 pub use error::ClientError;
 pub use fixtures::FixtureStore;
 pub use http::{HttpClient, HttpOptions};
@@ -39,6 +41,28 @@ impl Source {
         match self {
             Self::Http(client) => client.send(interaction).await,
             Self::Fixtures(store) => store.send(interaction).await,
+        }
+    }
+
+    /// The same source on behalf of someone else. Fixtures are anybody's.
+    pub fn with_credential(&self, credential: Arc<dyn Credential>) -> Self {
+        match self {
+            Self::Http(client) => Self::Http(client.with_credential(credential)),
+            Self::Fixtures(store) => Self::Fixtures(store.clone()),
+        }
+    }
+
+    /// What was granted to whoever it serves; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`CredentialError`] when there is no token.
+    pub async fn grant(&self) -> Result<Option<Arc<Grant>>, CredentialError> {
+        match self {
+            Self::Http(client) => match client.credential() {
+                Some(credential) => credential.grant().await.map(Some),
+                None => Ok(None),
+            },
+            Self::Fixtures(_) => Ok(None),
         }
     }
 

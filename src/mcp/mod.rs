@@ -22,9 +22,10 @@ mod view;
 
 use std::sync::Arc;
 
+use rmcp::model::Extensions;
 use tokio::sync::Semaphore;
 
-use crate::{client::Source, validation::Validator};
+use crate::{auth::Caller, client::Source, validation::Validator};
 
 /// Tool calls that run at once; further ones wait.
 const MAX_CALLS: usize = 32;
@@ -50,11 +51,14 @@ pub enum OnInvalid {
 
 /// The MCP server: tools and resources for FHIR R4. Clones share everything.
 #[derive(Clone, Debug)]
-pub struct FhirServer(Arc<Shared>);
+pub struct FhirServer {
+    shared: Arc<Shared>,
+    /// On behalf of whom it works.
+    source: Source,
+}
 
 #[derive(Debug)]
 struct Shared {
-    source: Source,
     options: Options,
     validator: Arc<Validator>,
     calls: Semaphore,
@@ -69,23 +73,37 @@ impl FhirServer {
 
     /// Serves a source; what passes is checked by this validator.
     pub fn with_validator(source: Source, options: Options, validator: Arc<Validator>) -> Self {
-        Self(Arc::new(Shared {
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                validator,
+                calls: Semaphore::new(MAX_CALLS),
+            }),
             source,
-            options,
-            validator,
-            calls: Semaphore::new(MAX_CALLS),
-        }))
+        }
+    }
+
+    /// The server as it is for the caller of a request.
+    fn for_caller(&self, extensions: &Extensions) -> Self {
+        let caller = extensions
+            .get::<http::request::Parts>()
+            .and_then(|parts| parts.extensions.get::<Caller>());
+        let mut server = self.clone();
+        if let Some(credential) = caller.and_then(|caller| caller.credential.clone()) {
+            server.source = self.source.with_credential(credential);
+        }
+        server
     }
 
     fn source(&self) -> &Source {
-        &self.0.source
+        &self.source
     }
 
     fn validator(&self) -> &Validator {
-        &self.0.validator
+        &self.shared.validator
     }
 
     fn options(&self) -> Options {
-        self.0.options
+        self.shared.options
     }
 }

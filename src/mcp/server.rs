@@ -73,10 +73,11 @@ impl ServerHandler for FhirServer {
         let Some(tool) = catalogue::find(&request.name, self.options()) else {
             return Err(self.unknown_tool(&request.name));
         };
+        let server = self.for_caller(&context.extensions);
         let call = async {
             // The semaphore is never closed; should it be, calls run unbounded.
-            let _permit = self.0.calls.acquire().await.ok();
-            (tool.call)(self, request.arguments.unwrap_or_default()).await
+            let _permit = self.shared.calls.acquire().await.ok();
+            (tool.call)(&server, request.arguments.unwrap_or_default()).await
         };
         let answer = tokio::select! {
             answer = call => answer,
@@ -118,8 +119,9 @@ impl ServerHandler for FhirServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let server = self.for_caller(&context.extensions);
         let mut result = tokio::select! {
-            result = resources::read(self, &request.uri) => result?,
+            result = resources::read(&server, &request.uri) => result?,
             () = context.ct.cancelled() => {
                 return Err(ErrorData::invalid_request("the call was cancelled", None));
             }

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use fhir_mcp_server::client::{ClientError, HttpClient, HttpOptions, Interaction, Secret, Source};
+use fhir_mcp_server::client::{
+    ClientError, FixedHeaders, HttpClient, HttpOptions, Interaction, Secret, Source,
+};
 use flate2::{Compression, write::GzEncoder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -280,11 +282,7 @@ async fn the_token_goes_to_the_base_alone() {
 
 #[tokio::test]
 async fn a_token_that_fits_no_header_is_refused() {
-    let options = HttpOptions {
-        token: Some(Secret::new("a\r\nx: y")),
-        ..HttpOptions::new("http://127.0.0.1/fhir".parse().unwrap())
-    };
-    let error = HttpClient::new(options).unwrap_err();
+    let error = FixedHeaders::bearer(&Secret::new("a\r\nx: y")).unwrap_err();
     assert!(matches!(error, ClientError::InvalidToken), "{error}");
 }
 
@@ -360,8 +358,9 @@ fn impatient(server: &FhirServer) -> HttpClient {
 }
 
 fn with_token(server: &FhirServer) -> HttpClient {
+    let credential = FixedHeaders::bearer(&Secret::new("canary")).unwrap();
     let options = HttpOptions {
-        token: Some(Secret::new("canary")),
+        credential: Some(Arc::new(credential)),
         ..HttpOptions::new(server.base())
     };
     HttpClient::new(options).unwrap()

@@ -1,7 +1,11 @@
 //! Whatever is given as type, id, operation, parameter or link, no request
 //! leaves the FHIR base: two servers on loopback record what arrives.
 
-use fhir_mcp_server::client::{ClientError, HttpClient, HttpOptions, Interaction, Secret};
+use std::sync::Arc;
+
+use fhir_mcp_server::client::{
+    ClientError, FixedHeaders, HttpClient, HttpOptions, Interaction, Secret,
+};
 use percent_encoding::percent_decode_str;
 use proptest::{
     collection::vec,
@@ -181,8 +185,9 @@ impl Site {
     async fn start() -> Self {
         let server = FhirServer::always(200, "{}").await;
         let elsewhere = FhirServer::always(200, "{}").await;
+        let credential = FixedHeaders::bearer(&Secret::new("canary")).unwrap();
         let options = HttpOptions {
-            token: Some(Secret::new("canary")),
+            credential: Some(Arc::new(credential)),
             ..HttpOptions::new(server.base())
         };
         let client = HttpClient::new(options).unwrap();
