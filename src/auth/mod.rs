@@ -1,7 +1,15 @@
 //! Authorization, towards the FHIR server and towards MCP clients. Two tokens,
 //! two audiences: neither is ever passed to the other side.
 
+pub mod endpoint;
+pub mod error;
+pub mod http;
+pub mod jwks;
+pub mod smart;
+
 use std::sync::Arc;
+
+pub use error::AuthError;
 
 use crate::client::Credential;
 

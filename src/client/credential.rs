@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use url::Url;
 
 use super::{error::ClientError, secret::Secret};
 
@@ -48,8 +49,17 @@ pub struct Grant {
 /// Why there is no credential. The message is for the person who set the
 /// server up, or signs in: it says what to do and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CredentialError(pub String);
+pub enum CredentialError {
+    /// There is no way to get one.
+    #[error("{0}")]
+    Failed(String),
+    /// A person must sign in first.
+    #[error("sign in at {url} in a browser on this machine, then call again")]
+    SignIn {
+        /// Where.
+        url: Url,
+    },
+}
 
 /// Headers that never change: a token, a password, headers of a gateway.
 #[derive(Clone, Debug)]

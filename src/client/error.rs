@@ -23,6 +23,12 @@ pub enum ClientError {
     /// There is no credential for the FHIR server.
     #[error("not authorized at the FHIR server: {0}")]
     Credential(#[from] CredentialError),
+    /// A certificate or a key that TLS cannot use.
+    #[error("{what}")]
+    Certificate {
+        /// Which, and what is wrong with it.
+        what: &'static str,
+    },
     /// The HTTP client could not be set up, most often for want of TLS roots.
     #[error("the HTTP client could not be set up: {cause}")]
     Setup {
@@ -143,7 +149,7 @@ impl ClientError {
 
 /// The message at the end of the chain of causes. The outer ones of `reqwest`
 /// quote the URL and with it ids and query values.
-pub(super) fn innermost(error: &reqwest::Error) -> String {
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
     let mut source = error.source();
     let mut message = None;
     while let Some(error) = source {

@@ -24,6 +24,7 @@ use super::{
     interaction::{Answer, Interaction},
     retry::{Backoff, asks_to_retry, parse_retry_after},
     service_base::{ServiceBase, host_and_port},
+    tls::Tls,
 };
 
 /// The media type of FHIR JSON.
@@ -44,6 +45,8 @@ pub struct HttpOptions {
     pub max_body: usize,
     /// `User-Agent` header.
     pub user_agent: String,
+    /// Roots and client certificate beyond the defaults.
+    pub tls: Tls,
 }
 
 impl HttpOptions {
@@ -55,6 +58,7 @@ impl HttpOptions {
             timeout: Duration::from_secs(30),
             max_body: 10 * 1024 * 1024,
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            tls: Tls::default(),
         }
     }
 }
@@ -107,6 +111,7 @@ impl HttpClient {
         if base.is_loopback() {
             http = http.no_proxy();
         }
+        let http = options.tls.apply(http)?;
         let http = http.build().map_err(|error| ClientError::Setup {
             cause: innermost(&error),
         })?;

@@ -12,6 +12,7 @@ pub mod interaction;
 mod retry;
 pub mod secret;
 pub mod service_base;
+pub mod tls;
 
 pub use body::{BodyError, Decoded, Expectation, HttpFailure, decode};
 pub use capability::Capabilities;
@@ -21,6 +22,7 @@ pub use fixtures::FixtureStore;
 pub use http::{HttpClient, HttpOptions};
 pub use interaction::{Answer, Interaction};
 pub use secret::Secret;
+pub use tls::Tls;
 
 /// Where clinical data comes from.
 #[derive(Clone, Debug)]
