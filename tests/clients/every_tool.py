@@ -126,4 +126,5 @@ async def main():
         print(f"every tool answered: {', '.join(sorted(tools))}")
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
