@@ -77,6 +77,7 @@ Environment variables (read from .env in the working directory, too; the environ
   FHIR_MCP_PORT                    port to listen on; 0 takes a free one [default: 8000]
   FHIR_MCP_SERVER_URL              URL that clients use, if a proxy stands in front
   FHIR_MCP_REQUEST_TIMEOUT         seconds that a call to the FHIR server may take [default: 30]
+  FHIR_MCP_CALL_TIMEOUT            seconds that a call of an MCP client may take [default: 300]
   FHIR_SERVER_DISABLE_AUTHORIZATION, FHIR_SERVER_CLIENT_ID, FHIR_SERVER_CLIENT_SECRET,
   FHIR_SERVER_SCOPES               accepted; without effect until authorization is there
   NO_COLOR                         no colour on a terminal

@@ -50,6 +50,14 @@ pub struct Flags {
     #[arg(long, value_enum, ignore_case = true, default_value_t = OnInvalid::Withhold)]
     pub on_invalid: OnInvalid,
 
+    /// File that an AuditEvent is appended to for each interaction
+    ///
+    /// NDJSON with one FHIR AuditEvent for each request to the FHIR server or
+    /// to the fixtures, failures too. It holds ids and queries; its mode becomes
+    /// 0600. While it cannot be written, nothing is asked of the FHIR server.
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
+
     /// Keep a session per client over HTTP
     ///
     /// Only clients older than the protocol version 2026-07-28 need it, and
@@ -136,6 +144,10 @@ pub struct Config {
     pub allow_writes: bool,
     /// What happens to an invalid resource.
     pub on_invalid: OnInvalid,
+    /// File for AuditEvents.
+    pub audit: Option<PathBuf>,
+    /// Time limit of a call of an MCP client.
+    pub call_timeout: Duration,
     /// Variables that are set and have no effect yet.
     pub without_effect: Vec<&'static str>,
 }
@@ -192,6 +204,9 @@ impl Config {
             data: data_source(flags, environment)?,
             allow_writes: flags.allow_writes,
             on_invalid: flags.on_invalid,
+            audit: flags.audit.clone(),
+            call_timeout: timeout(environment, env::MCP_CALL_TIMEOUT)?
+                .unwrap_or(crate::mcp::CALL_TIMEOUT),
             without_effect: without_effect(environment, disable_authorization),
         })
     }
@@ -229,8 +244,10 @@ pub enum ConfigError {
         found: String,
     },
     /// A time limit that cannot be one.
-    #[error("Set FHIR_MCP_REQUEST_TIMEOUT to seconds, over 0 and at most 3600: found `{found}`.")]
+    #[error("Set {name} to seconds, over 0 and at most 3600: found `{found}`.")]
     Timeout {
+        /// Name of the variable.
+        name: &'static str,
         /// The value.
         found: String,
     },
@@ -260,7 +277,8 @@ pub enum ConfigError {
 fn data_source(flags: &Flags, environment: &Environment) -> Result<DataSource, ConfigError> {
     let base = web_url(environment, env::SERVER_BASE_URL)?;
     // Checked although fixtures need neither: a mistake shows when it is made.
-    let timeout = timeout(environment)?;
+    let timeout =
+        timeout(environment, env::MCP_REQUEST_TIMEOUT)?.unwrap_or(Duration::from_secs(30));
     let token = token(environment)?;
     match (base, flags.fixtures.is_empty()) {
         (Some(base), true) => Ok(DataSource::Server {
@@ -302,16 +320,18 @@ fn port(environment: &Environment) -> Result<u16, ConfigError> {
     })
 }
 
-fn timeout(environment: &Environment) -> Result<Duration, ConfigError> {
-    let Some(value) = environment.get(env::MCP_REQUEST_TIMEOUT) else {
-        return Ok(Duration::from_secs(30));
+fn timeout(environment: &Environment, name: &'static str) -> Result<Option<Duration>, ConfigError> {
+    let Some(value) = environment.get(name) else {
+        return Ok(None);
     };
     f64::from_str(value)
         .ok()
         .filter(|seconds| *seconds <= 3600.0)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|timeout| !timeout.is_zero())
+        .map(Some)
         .ok_or_else(|| ConfigError::Timeout {
+            name,
             found: value.to_owned(),
         })
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, lookup_host};
 use super::{USAGE, loaded};
 use crate::{
     client::{
-        self, ClientError, Credential, FixedHeaders, FixtureStore, HttpClient, Source,
+        self, AuditLog, ClientError, Credential, FixedHeaders, FixtureStore, HttpClient, Source,
         fixtures::LoadError,
     },
     config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
@@ -47,7 +47,8 @@ pub fn run(flags: &Flags) -> ExitCode {
         Err(error) => {
             eprintln!("error: {}", chain(&error));
             match error {
-                ServeError::Client(_)
+                ServeError::Audit(_)
+                | ServeError::Client(_)
                 | ServeError::Fixtures(_)
                 | ServeError::NothingToServe
                 | ServeError::Package(_) => ExitCode::from(USAGE),
@@ -70,6 +71,8 @@ enum ServeError {
     NothingToServe,
     #[error("set --package to FHIR packages (.tgz)")]
     Package(#[from] PackageError),
+    #[error("set --audit to a file that can be written")]
+    Audit(#[source] io::Error),
     #[error("the system gives no threads or no signals to work with")]
     Runtime(#[source] io::Error),
     #[error(
@@ -100,6 +103,7 @@ fn start(config: &Config) -> Result<(), ServeError> {
                 OnInvalid::Withhold => mcp::OnInvalid::Withhold,
                 OnInvalid::Flag => mcp::OnInvalid::Flag,
             },
+            call_timeout: config.call_timeout,
         };
         let validator = Arc::new(Validator::new(validation::Options {
             packages: config.packages.clone(),
@@ -108,7 +112,7 @@ fn start(config: &Config) -> Result<(), ServeError> {
         for warning in validator.warnings() {
             tracing::warn!("{warning}");
         }
-        let source = source(config, &validator)?;
+        let source = audited(source(config, &validator)?, config)?;
         let server = FhirServer::with_validator(source, options, validator);
         serve(config, server).await
     });
@@ -144,6 +148,16 @@ fn source(config: &Config, validator: &Arc<Validator>) -> Result<Source, ServeEr
             }
             Ok(Source::Fixtures(store))
         }
+    }
+}
+
+/// The source with the audit log, if one is wanted.
+fn audited(source: Source, config: &Config) -> Result<Source, ServeError> {
+    match &config.audit {
+        Some(path) => {
+            Ok(source.with_audit(Arc::new(AuditLog::open(path).map_err(ServeError::Audit)?)))
+        }
+        None => Ok(source),
     }
 }
 

@@ -110,6 +110,15 @@ pub enum ClientError {
         /// The innermost cause.
         cause: String,
     },
+    /// The audit log cannot be written.
+    #[error(
+        "the audit log cannot be written ({cause}), and without it nothing is asked of the FHIR server; \
+         the last interaction may have taken place, its answer is withheld; tell whoever runs this server"
+    )]
+    Audit {
+        /// What the system says.
+        cause: String,
+    },
     /// The server's CapabilityStatement is of no use.
     #[error("the FHIR server's CapabilityStatement cannot be used: {0}")]
     Capabilities(#[source] BodyError),

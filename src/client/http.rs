@@ -18,6 +18,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
+    audit::Attempt,
+    call::{Call, Trail},
     capability::{Capabilities, CapabilityCache},
     credential::{Credential, Headers},
     error::{ClientError, innermost},
@@ -71,6 +73,7 @@ impl HttpOptions {
 pub struct HttpClient {
     shared: Arc<Shared>,
     credential: Option<Arc<dyn Credential>>,
+    trail: Trail,
 }
 
 #[derive(Debug)]
@@ -87,6 +90,8 @@ struct Shared {
 
 /// An interaction as it is sent.
 struct Request<'a> {
+    interaction: &'a Interaction,
+    call: Call,
     method: Method,
     url: Url,
     body: Option<&'a str>,
@@ -134,6 +139,7 @@ impl HttpClient {
                 capabilities: CapabilityCache::default(),
             }),
             credential: options.credential,
+            trail: Trail::default(),
         })
     }
 
@@ -143,12 +149,17 @@ impl HttpClient {
         Self {
             shared: Arc::clone(&self.shared),
             credential: Some(credential),
+            trail: self.trail.clone(),
         }
     }
 
     /// On whose behalf it sends.
     pub fn credential(&self) -> Option<&Arc<dyn Credential>> {
         self.credential.as_ref()
+    }
+
+    pub(super) fn trail(&mut self) -> &mut Trail {
+        &mut self.trail
     }
 
     /// The service base.
@@ -162,6 +173,8 @@ impl HttpClient {
     /// All of [`ClientError`] but those of [`HttpClient::new`].
     pub async fn send(&self, interaction: &Interaction) -> Result<Answer, ClientError> {
         let request = Request {
+            interaction,
+            call: self.trail.call(),
             method: method(interaction),
             url: self.shared.base.resolve(interaction)?,
             body: body(interaction),
@@ -186,12 +199,18 @@ impl HttpClient {
             }));
         match &answer {
             Ok(answer) => tracing::debug!(
+                request_id = %request.call.id(),
                 method = %request.method,
                 status = answer.status,
                 bytes = answer.body.len(),
                 "FHIR server answered"
             ),
-            Err(error) => tracing::debug!(method = %request.method, %error, "no FHIR answer"),
+            Err(error) => tracing::debug!(
+                request_id = %request.call.id(),
+                method = %request.method,
+                %error,
+                "no FHIR answer"
+            ),
         }
         answer
     }
@@ -255,7 +274,32 @@ impl HttpClient {
         Ok(answer)
     }
 
+    /// Sends a request, and writes it to the audit log.
     async fn send_with(
+        &self,
+        request: &Request<'_>,
+        credential: &Headers,
+    ) -> Result<Answer, ClientError> {
+        let Some(audit) = &self.trail.audit else {
+            return self.exchange(request, credential).await;
+        };
+        let grant = match &self.credential {
+            Some(own) if !credential.is_empty() => own.grant().await.ok(),
+            _ => None,
+        };
+        let pending = audit.begin(Attempt {
+            interaction: request.interaction,
+            url: &request.url,
+            base: &self.shared.base,
+            call: &request.call,
+            grant,
+        })?;
+        let result = self.exchange(request, credential).await;
+        pending.end(&result)?;
+        result
+    }
+
+    async fn exchange(
         &self,
         request: &Request<'_>,
         credential: &Headers,
@@ -314,6 +358,11 @@ fn body(interaction: &Interaction) -> Option<&str> {
 }
 
 fn with_details(mut builder: RequestBuilder, request: &Request<'_>) -> RequestBuilder {
+    if let Some(id) = request.call.header() {
+        builder = builder
+            .header("x-request-id", id.clone())
+            .header("x-correlation-id", id);
+    }
     if request.strict {
         builder = builder.header("prefer", "handling=strict");
     }

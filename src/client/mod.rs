@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+pub mod audit;
 pub mod body;
+mod call;
 pub mod capability;
 pub mod credential;
 pub mod error;
@@ -14,7 +16,10 @@ pub mod secret;
 pub mod service_base;
 pub mod tls;
 
+pub use audit::AuditLog;
 pub use body::{BodyError, Decoded, Expectation, HttpFailure, decode};
+pub use call::Call;
+use call::Trail;
 pub use capability::Capabilities;
 pub use credential::{Credential, CredentialError, FixedHeaders, Grant};
 pub use error::ClientError;
@@ -51,6 +56,28 @@ impl Source {
         match self {
             Self::Http(client) => Self::Http(client.with_credential(credential)),
             Self::Fixtures(store) => Self::Fixtures(store.clone()),
+        }
+    }
+
+    /// The same source at work for a call: what is asked of it carries the id of
+    /// the call.
+    pub fn for_call(&self, call: Call) -> Self {
+        let mut source = self.clone();
+        source.trail().call = Some(call);
+        source
+    }
+
+    /// The same source with an audit log: each interaction is written to it.
+    pub fn with_audit(&self, audit: Arc<AuditLog>) -> Self {
+        let mut source = self.clone();
+        source.trail().audit = Some(audit);
+        source
+    }
+
+    fn trail(&mut self) -> &mut Trail {
+        match self {
+            Self::Http(client) => client.trail(),
+            Self::Fixtures(store) => store.trail(),
         }
     }
 

@@ -13,6 +13,8 @@ pub const MCP_PORT: &str = "FHIR_MCP_PORT";
 pub const MCP_SERVER_URL: &str = "FHIR_MCP_SERVER_URL";
 /// Time limit of a call to the FHIR server, in seconds.
 pub const MCP_REQUEST_TIMEOUT: &str = "FHIR_MCP_REQUEST_TIMEOUT";
+/// Time limit of a call of an MCP client, in seconds.
+pub const MCP_CALL_TIMEOUT: &str = "FHIR_MCP_CALL_TIMEOUT";
 /// Base URL of the FHIR server.
 pub const SERVER_BASE_URL: &str = "FHIR_SERVER_BASE_URL";
 /// Bearer token for the FHIR server.

@@ -5,6 +5,7 @@
 //! left out, withheld or remains.
 
 mod arguments;
+mod call_log;
 mod catalogue;
 mod cursor;
 mod exchange;
@@ -20,23 +21,43 @@ mod server;
 mod tools;
 mod view;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rmcp::model::Extensions;
 use tokio::sync::Semaphore;
 
-use crate::{auth::Caller, client::Source, validation::Validator};
+use crate::{
+    auth::Caller,
+    client::{Call, Source},
+    validation::Validator,
+};
 
 /// Tool calls that run at once; further ones wait.
 const MAX_CALLS: usize = 32;
 
+/// Time limit of a call, unless another one is set. Long enough for a person
+/// to sign in or to confirm something.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// How the server treats what it serves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whether `create`, `update` and `delete` are offered.
     pub allow_writes: bool,
     /// What becomes of resources that break rules of FHIR.
     pub on_invalid: OnInvalid,
+    /// Time limit of a call, with all that it asks of the FHIR server.
+    pub call_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            allow_writes: false,
+            on_invalid: OnInvalid::default(),
+            call_timeout: CALL_TIMEOUT,
+        }
+    }
 }
 
 /// What becomes of a resource of the FHIR server that breaks rules of FHIR.
@@ -83,8 +104,8 @@ impl FhirServer {
         }
     }
 
-    /// The server as it is for the caller of a request.
-    fn for_caller(&self, extensions: &Extensions) -> Self {
+    /// The server as it is for a call, on behalf of who makes it.
+    fn for_caller(&self, extensions: &Extensions) -> (Self, Call) {
         let caller = extensions
             .get::<http::request::Parts>()
             .and_then(|parts| parts.extensions.get::<Caller>());
@@ -92,7 +113,9 @@ impl FhirServer {
         if let Some(credential) = caller.and_then(|caller| caller.credential.clone()) {
             server.source = self.source.with_credential(credential);
         }
-        server
+        let call = Call::new(caller.map(|caller| caller.principal.as_str()));
+        server.source = server.source.for_call(call.clone());
+        (server, call)
     }
 
     fn source(&self) -> &Source {

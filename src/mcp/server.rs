@@ -11,7 +11,17 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::{FhirServer, catalogue, reply::Reply, resources};
+use tracing::Instrument;
+
+use super::{
+    FhirServer,
+    call_log::{self, CallLog, Status},
+    catalogue,
+    failure::ToolError,
+    reply::Reply,
+    resources,
+};
+use crate::client::ClientError;
 
 /// Name in `serverInfo`; clients of the Python server know it.
 const NAME: &str = "FHIR MCP Server";
@@ -73,20 +83,34 @@ impl ServerHandler for FhirServer {
         let Some(tool) = catalogue::find(&request.name, self.options()) else {
             return Err(self.unknown_tool(&request.name));
         };
-        let server = self.for_caller(&context.extensions);
-        let call = async {
+        let (server, call) = self.for_caller(&context.extensions);
+        let log = CallLog::begin(&tool.definition.name, call, request.arguments.as_ref());
+        let working = async {
             // The semaphore is never closed; should it be, calls run unbounded.
             let _permit = self.shared.calls.acquire().await.ok();
             (tool.call)(&server, request.arguments.unwrap_or_default()).await
         };
-        let answer = tokio::select! {
-            answer = call => answer,
-            () = context.ct.cancelled() => {
-                return Err(ErrorData::invalid_request("the call was cancelled", None));
+        let working = working.instrument(log.span());
+        let answer = match self.within_limits(working, &context).await {
+            Ok(answer) => answer,
+            Err(status @ Status::Timeout) => {
+                let result = Reply::from(self.took_too_long()).into_result();
+                log.end(status, 0);
+                return Ok(result.with_meta(Some(meta())).into());
+            }
+            Err(status) => {
+                log.end(status, 0);
+                return Err(cancelled());
             }
         };
-        let reply = answer.unwrap_or_else(Reply::from);
-        Ok(reply.into_result().with_meta(Some(meta())).into())
+        let status = if answer.is_ok() {
+            Status::Ok
+        } else {
+            Status::Error
+        };
+        let result = answer.unwrap_or_else(Reply::from).into_result();
+        log.end(status, call_log::size(&result.content));
+        Ok(result.with_meta(Some(meta())).into())
     }
 
     async fn list_resources(
@@ -119,11 +143,28 @@ impl ServerHandler for FhirServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let server = self.for_caller(&context.extensions);
-        let mut result = tokio::select! {
-            result = resources::read(&server, &request.uri) => result?,
-            () = context.ct.cancelled() => {
-                return Err(ErrorData::invalid_request("the call was cancelled", None));
+        let (server, call) = self.for_caller(&context.extensions);
+        let log = CallLog::begin("resources/read", call, None);
+        let working = resources::read(&server, &request.uri).instrument(log.span());
+        let mut result = match self.within_limits(working, &context).await {
+            Ok(Ok(result)) => {
+                log.end(Status::Ok, call_log::size(&result.contents));
+                result
+            }
+            Ok(Err(error)) => {
+                log.end(Status::Error, 0);
+                return Err(error);
+            }
+            Err(status @ Status::Timeout) => {
+                log.end(status, 0);
+                return Err(ErrorData::internal_error(
+                    self.took_too_long().to_string(),
+                    None,
+                ));
+            }
+            Err(status) => {
+                log.end(status, 0);
+                return Err(cancelled());
             }
         };
         result.meta = Some(meta());
@@ -139,6 +180,26 @@ impl FhirServer {
             .collect()
     }
 
+    /// Works on a call until its time is over or its client asks for its end or
+    /// leaves: then what it waits for is dropped, requests to the FHIR server
+    /// among it.
+    async fn within_limits<T>(
+        &self,
+        working: impl Future<Output = T>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<T, Status> {
+        tokio::select! {
+            done = working => Ok(done),
+            () = context.ct.cancelled() => Err(Status::Cancelled),
+            () = tokio::time::sleep(self.options().call_timeout) => Err(Status::Timeout),
+        }
+    }
+
+    fn took_too_long(&self) -> ToolError {
+        let after = self.options().call_timeout;
+        ToolError::Client(ClientError::Timeout { after })
+    }
+
     fn unknown_tool(&self, name: &str) -> ErrorData {
         let names: Vec<String> = self.tools().iter().map(|t| t.name.to_string()).collect();
         let hint = match catalogue::is_write(name) {
@@ -151,6 +212,10 @@ impl FhirServer {
             None,
         )
     }
+}
+
+fn cancelled() -> ErrorData {
+    ErrorData::invalid_request("the call was cancelled", None)
 }
 
 fn implementation() -> Implementation {

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+/// The audit log.
+mod audit;
 /// The binary: exit codes, output, subcommands.
 mod cli;
 /// `validate`: what it shows, and in which form.

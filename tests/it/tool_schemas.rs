@@ -177,6 +177,7 @@ fn server(allow_writes: bool) -> FhirServer {
     let options = Options {
         allow_writes,
         on_invalid: OnInvalid::Withhold,
+        ..Options::default()
     };
     let base = "https://fhir.example.org/r4".parse().unwrap();
     let client = HttpClient::new(HttpOptions::new(base)).unwrap();
