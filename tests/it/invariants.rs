@@ -14,12 +14,14 @@ use fhir_mcp_server::{
         object::{Node, Object},
     },
     validation::{
-        Validator, constraints,
+        self, Validator,
         fhirpath::{self, Expression},
     },
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::support::constraints::{self, Published};
 
 #[derive(Deserialize)]
 struct Cases {
@@ -140,7 +142,7 @@ fn good_practice_is_asked_for() {
 fn every_published_constraint_is_checked() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/constraints.json");
     let file: Value = serde_json::from_slice(&fs::read(file).expect("the file")).expect("JSON");
-    let known: BTreeSet<&str> = constraints()
+    let known: BTreeSet<&str> = validation::constraints()
         .iter()
         .map(|constraint| constraint.key)
         .collect();
@@ -153,62 +155,27 @@ fn every_published_constraint_is_checked() {
     // Those of profiles, and the narrative, which the reader checks.
     let elsewhere = BTreeSet::from(["mqty-1", "sqty-1", "txt-1", "txt-2", "vs-1", "vs-2", "vs-3"]);
     assert_eq!(missing, elsewhere);
-    let information = constraints()
+    let information = validation::constraints()
         .iter()
         .filter(|constraint| constraint.severity == Severity::Information);
     assert_eq!(information.count(), 2);
 }
 
-/// Constraints of each type, and of the elements that are no backbone, as the
-/// schemas have them: key and expression.
+/// The published constraints by path, parsed.
 fn published() -> BTreeMap<String, Vec<(String, Expression)>> {
-    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-    let read = |name: &str| -> Value {
-        serde_json::from_slice(&fs::read(schemas.join(name)).expect("the file")).expect("JSON")
-    };
-    let list = read("constraints.json");
-    let list = list["constraints"].as_array().expect("a list");
-    let mut published: BTreeMap<String, Vec<(String, Expression)>> = BTreeMap::new();
-    for file in ["types.json", "resources.json"] {
-        for structure in read(file)["structures"].as_array().expect("a list") {
-            if structure["derivation"] == "constraint" {
-                continue;
-            }
-            for element in structure["elements"].as_array().expect("a list") {
-                let keys = element["constraint"].as_array().into_iter().flatten();
-                let of = |constraint: &&Value, key: &str| {
-                    let only = constraint["structures"].as_array();
-                    constraint["key"] == key
-                        && only.is_none_or(|only| only.contains(&structure["name"]))
-                };
-                for key in keys
-                    .filter_map(Value::as_str)
-                    .filter(|key| !OTHERWISE.contains(key))
-                {
-                    let constraint = list.iter().find(|constraint| of(constraint, key));
-                    let text = constraint.expect(key)["expression"]
-                        .as_str()
-                        .expect("a text");
-                    // A pattern is meant for the whole text.
-                    let text = match text.contains("matches('^") {
-                        true => text.to_owned(),
-                        false => text
-                            .replace("matches('", "matches('^(")
-                            .replace("*')", "*)$')")
-                            .replace("}')", "})$')"),
-                    };
-                    let path = element["path"].as_str().expect("a path");
-                    let path = path.trim_end_matches("[x]").to_owned();
-                    let parsed = fhirpath::parse(&text).expect(key);
-                    published
-                        .entry(path)
-                        .or_default()
-                        .push((key.to_owned(), parsed));
-                }
-            }
-        }
-    }
+    let published = constraints::published().into_iter();
     published
+        .map(|(path, list)| {
+            let list = list
+                .into_iter()
+                .filter(|constraint| !OTHERWISE.contains(&constraint.key.as_str()))
+                .map(|Published { key, expression }| {
+                    let parsed = fhirpath::parse(&expression).expect(&key);
+                    (key, parsed)
+                });
+            (path, list.collect())
+        })
+        .collect()
 }
 
 /// Constraints that are checked elsewhere, or in another way than published,

@@ -8,6 +8,8 @@
 
 /// The audit log.
 mod audit;
+/// Constraints of datatypes, broken at random places.
+mod broken_anywhere;
 /// The binary: exit codes, output, subcommands.
 mod cli;
 /// `validate`: what it shows, and in which form.
@@ -46,6 +48,9 @@ mod invalid;
 mod invariants;
 /// The typed model: its use, and its laws under random input.
 mod model;
+/// The constraints, compared with another FHIRPath engine.
+#[cfg(feature = "oracle")]
+mod oracle;
 /// Profiles and packages of profiles.
 mod profiles;
 /// The text that people read first.

@@ -1,5 +1,6 @@
 //! Parts that several tests stand on.
 
+pub(crate) mod constraints;
 pub(crate) mod echo_server;
 pub(crate) mod fhir_server;
 pub(crate) mod package;
