@@ -14,6 +14,8 @@ import uuid
 
 from mcp import Client, StdioServerParameters, stdio_client
 
+# What lets the tools that write do so.
+WRITES = ["--allow-writes"]
 FAMILY = f"Everytool{uuid.uuid4().hex[:8]}"
 PATIENT = {
     "resourceType": "Patient",
@@ -115,7 +117,7 @@ async def main():
     program, *flags = sys.argv[1:]
     parameters = StdioServerParameters(
         command=program,
-        args=["--transport", "stdio", "--allow-writes", *flags],
+        args=["--transport", "stdio", *WRITES, *flags],
         env=dict(os.environ),
     )
     async with Client(stdio_client(parameters)) as client:

@@ -97,6 +97,11 @@ const provider = new Provider(issuer, {
     accountId: sub,
     claims: () => ({ sub, fhirUser: `${fhirBase}/${config.fhirUser}` }),
   }),
+  // A client that registers itself may ask for more later on than it did then.
+  extraClientMetadata: {
+    properties: ["scope_of_registration"],
+    validator: (_ctx, _key, _value, metadata) => delete metadata.scope,
+  },
   clientAuthMethods: ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
   assertJwtClientAuthClaimsAndHeader: checkAssertion,
   enabledJWA: { clientAuthSigningAlgValues: ALGORITHMS },
