@@ -40,18 +40,34 @@ pub(crate) fn check(text: &str) -> Result<(), XhtmlDefect> {
     let mut narrative = Narrative::default();
     let mut rest = text;
     while !rest.is_empty() {
-        let Some(markup) = memchr::memchr2(b'<', b'&', rest.as_bytes()) else {
-            narrative.characters(rest)?;
-            break;
-        };
-        let (before, from) = rest.split_at(markup);
+        let (before, from) = rest.split_at(text_end(rest));
         narrative.characters(before)?;
+        if from.is_empty() {
+            break;
+        }
         if narrative.rooted && narrative.open.is_empty() {
             return defect("nothing after the root div", from);
         }
         rest = narrative.markup(from)?;
     }
     narrative.end(text)
+}
+
+/// Where the text between markup ends: at `<`, `&` or `]]>`, else at its end.
+fn text_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..).unwrap_or_default();
+        let Some(at) = memchr::memchr3(b'<', b'&', b']', rest) else {
+            return bytes.len();
+        };
+        let found = rest.get(at..).unwrap_or_default();
+        if found.first() != Some(&b']') || found.starts_with(b"]]>") {
+            return from + at;
+        }
+        from += at + 1;
+    }
 }
 
 /// What is known of a narrative so far.
@@ -70,42 +86,45 @@ struct Narrative<'a> {
 impl<'a> Narrative<'a> {
     /// Text between tags; outside of the root only white space.
     fn characters(&mut self, text: &str) -> Result<(), XhtmlDefect> {
-        if self.open.is_empty() && !trim(text).is_empty() {
+        if self.open.is_empty() && !is_blank(text) {
             return defect("a div as root, with all text inside", trim(text));
         }
-        if text.contains("]]>") {
-            return defect("no ]]> in text", "]]>");
-        }
-        self.content = self.content || !trim(text).is_empty();
+        self.content = self.content || !is_blank(text);
         Ok(())
     }
 
     /// A tag, an entity or the like; what stands behind it.
     fn markup(&mut self, from: &'a str) -> Result<&'a str, XhtmlDefect> {
-        if from.starts_with('&') {
-            let rest = entity(from)?;
-            let text = from.get(..from.len() - rest.len()).unwrap_or_default();
-            self.content = self.content || !is_white(text);
-            Ok(rest)
-        } else if from.starts_with("<!--") {
-            comment(from)
-        } else if let Some(inner) = from.strip_prefix("<![CDATA[") {
-            if self.open.is_empty() {
-                return defect("a div as root", from);
+        match from.as_bytes() {
+            [b'<', b'/', ..] => end_tag(from.get(2..).unwrap_or_default(), &mut self.open),
+            [b'<', b'!', ..] => self.declaration(from),
+            [b'<', b'?', ..] => after(from, "?>", "?> at the end of the processing instruction"),
+            [b'<', ..] => self.start_tag(from),
+            [b'&', ..] => {
+                let rest = entity(from)?;
+                let text = from.get(..from.len() - rest.len()).unwrap_or_default();
+                self.content = self.content || !is_white(text);
+                Ok(rest)
             }
-            let rest = after(inner, "]]>", "]]> at the end of the CDATA section")?;
-            let end = (inner.len() - rest.len()).saturating_sub("]]>".len());
-            self.content = self.content || !trim(inner.get(..end).unwrap_or_default()).is_empty();
-            Ok(rest)
-        } else if let Some(inner) = from.strip_prefix("<?") {
-            after(inner, "?>", "?> at the end of the processing instruction")
-        } else if from.starts_with("<!") {
-            defect("no document type declaration", from)
-        } else if let Some(inner) = from.strip_prefix("</") {
-            end_tag(inner, &mut self.open)
-        } else {
-            self.start_tag(from)
+            _ => defect("no ]]> in text", "]]>"),
         }
+    }
+
+    /// A comment or a CDATA section, and nothing else that begins with `<!`.
+    fn declaration(&mut self, from: &'a str) -> Result<&'a str, XhtmlDefect> {
+        if from.starts_with("<!--") {
+            return comment(from);
+        }
+        let Some(inner) = from.strip_prefix("<![CDATA[") else {
+            return defect("no document type declaration", from);
+        };
+        if self.open.is_empty() {
+            return defect("a div as root", from);
+        }
+        let rest = after(inner, "]]>", "]]> at the end of the CDATA section")?;
+        let end = (inner.len() - rest.len()).saturating_sub("]]>".len());
+        self.content = self.content || !is_blank(inner.get(..end).unwrap_or_default());
+        Ok(rest)
     }
 
     fn start_tag(&mut self, from: &'a str) -> Result<&'a str, XhtmlDefect> {
@@ -118,6 +137,13 @@ impl<'a> Narrative<'a> {
             self.forbid("only elements of basic formatting", from);
         }
         self.content |= element == "img";
+        // What nearly all are.
+        if self.rooted
+            && let Some(rest) = rest.strip_prefix('>')
+        {
+            self.open.push(name);
+            return Ok(rest);
+        }
         let mut seen = 0;
         let mut spaces: Vec<&str> = Vec::new();
         let mut namespace = None;
@@ -125,8 +151,12 @@ impl<'a> Narrative<'a> {
             let trimmed = trim_start(rest);
             let spaced = trimmed.len() < rest.len();
             rest = trimmed;
-            let closed = rest.strip_prefix("/>");
-            if let Some(rest) = closed.or_else(|| rest.strip_prefix('>')) {
+            let end = match rest.as_bytes() {
+                [b'>', ..] => 1,
+                [b'/', b'>', ..] => 2,
+                _ => 0,
+            };
+            if end > 0 {
                 let is_root = element == "div" && namespace == Some(NAMESPACE);
                 if !self.rooted && !is_root {
                     return if element == "div" {
@@ -136,10 +166,10 @@ impl<'a> Narrative<'a> {
                     };
                 }
                 self.rooted = true;
-                if closed.is_none() {
+                if end == 1 {
                     self.open.push(name);
                 }
-                return Ok(rest);
+                return Ok(rest.get(end..).unwrap_or_default());
             }
             let (attribute, value, after) = attribute(rest, spaced)?;
             let twice = if let Some(suffix) = attribute.strip_prefix("xmlns") {
@@ -206,7 +236,8 @@ const ENTITIES: [&str; 5] = ["amp", "apos", "gt", "lt", "quot"];
 /// `&amp;` and the like, `&#1;` or `&#x1;`.
 fn entity(from: &str) -> Result<&str, XhtmlDefect> {
     let body = from.get(1..).unwrap_or_default();
-    let end = body.find(';').filter(|&end| end > 0 && end <= 32);
+    let end = body.bytes().take(33).position(|byte| byte == b';');
+    let end = end.filter(|&end| end > 0);
     let valid =
         end.and_then(|end| body.get(..end))
             .is_some_and(|name| match name.strip_prefix('#') {
@@ -215,7 +246,9 @@ fn entity(from: &str) -> Result<&str, XhtmlDefect> {
                         Some(hex) => u32::from_str_radix(hex, 16),
                         None => number.parse(),
                     };
-                    point.is_ok_and(|point| char::from_u32(point).is_some_and(is_xml_char))
+                    // The parsers take a sign.
+                    !number.contains('+')
+                        && point.is_ok_and(|point| char::from_u32(point).is_some_and(is_xml_char))
                 }
                 None => ENTITIES.contains(&name),
             });
@@ -251,6 +284,14 @@ fn after<'a>(text: &'a str, close: &str, expected: &'static str) -> Result<&'a s
 }
 
 fn end_tag<'a>(inner: &'a str, open: &mut Vec<&'a str>) -> Result<&'a str, XhtmlDefect> {
+    // What nearly all are.
+    if let Some(expected) = open.last()
+        && let Some(rest) = inner.strip_prefix(expected)
+        && let Some(rest) = rest.strip_prefix('>')
+    {
+        open.pop();
+        return Ok(rest);
+    }
     let (name, rest) = name(inner);
     let Some(rest) = trim_start(rest).strip_prefix('>') else {
         return defect("> at the end of the tag", inner);
@@ -267,11 +308,13 @@ fn end_tag<'a>(inner: &'a str, open: &mut Vec<&'a str>) -> Result<&'a str, Xhtml
 }
 
 fn bare(name: &str) -> &str {
-    name.rsplit(':').next().unwrap_or(name)
+    let colon = name.bytes().rposition(|byte| byte == b':');
+    colon.map_or(name, |at| name.get(at + 1..).unwrap_or_default())
 }
 
 fn prefix(name: &str) -> &str {
-    name.split_once(':').map_or("", |(prefix, _)| prefix)
+    let colon = name.bytes().position(|byte| byte == b':');
+    colon.map_or("", |at| name.get(..at).unwrap_or_default())
 }
 
 fn attribute(from: &str, spaced: bool) -> Result<(&str, &str, &str), XhtmlDefect> {
@@ -286,35 +329,60 @@ fn attribute(from: &str, spaced: bool) -> Result<(&str, &str, &str), XhtmlDefect
         return defect("= and a value after the name of the attribute", from);
     };
     let rest = trim_start(rest);
-    let Some(quote) = rest
-        .chars()
-        .next()
-        .filter(|quote| matches!(quote, '"' | '\''))
-    else {
-        return defect("quotes around the value of the attribute", from);
+    let quote = match rest.as_bytes() {
+        [quote @ (b'"' | b'\''), ..] => *quote,
+        _ => return defect("quotes around the value of the attribute", from),
     };
     let inner = rest.get(1..).unwrap_or_default();
-    let Some((value, after)) = inner.split_once(quote) else {
-        return defect("a quote at the end of the attribute", from);
-    };
-    if value.contains('<') {
-        return defect("no < in the value of an attribute", from);
+    let mut rest = inner;
+    loop {
+        let Some(at) = memchr::memchr3(quote, b'<', b'&', rest.as_bytes()) else {
+            return defect("a quote at the end of the attribute", from);
+        };
+        let found = rest.get(at..).unwrap_or_default();
+        rest = match found.as_bytes() {
+            [b'<', ..] => return defect("no < in the value of an attribute", from),
+            [b'&', ..] => entity(found)?,
+            _ => {
+                let value = inner.get(..inner.len() - found.len()).unwrap_or_default();
+                return Ok((name, value, found.get(1..).unwrap_or_default()));
+            }
+        };
     }
-    let mut references = value;
-    while let Some(at) = references.find('&') {
-        references = entity(references.get(at..).unwrap_or_default())?;
-    }
-    Ok((name, value, after))
 }
 
 /// The name at the start of the text, and the rest.
 fn name(text: &str) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    let end = bytes
+        .iter()
+        .position(|&byte| !IS_NAME[usize::from(byte)])
+        .unwrap_or(bytes.len());
+    if bytes.get(end).is_none_or(u8::is_ascii) {
+        // Digits and the like begin no name.
+        return match bytes.first() {
+            Some(b'0'..=b'9' | b'-' | b'.') => ("", text),
+            _ => text.split_at(end),
+        };
+    }
     if !text.starts_with(is_name_start) {
         return ("", text);
     }
     let end = text.find(|char| !is_name_char(char)).unwrap_or(text.len());
     text.split_at(end)
 }
+
+/// The ASCII characters of a name, by byte.
+const IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.');
+        byte += 1;
+    }
+    table
+};
 
 fn is_name_start(char: char) -> bool {
     char.is_ascii_alphabetic()
@@ -326,12 +394,23 @@ fn is_name_char(char: char) -> bool {
     is_name_start(char) || char.is_ascii_digit() || matches!(char, '-' | '.' | '\u{B7}')
 }
 
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(is_space)
+}
+
 fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\n', '\r'])
+    let start = text.bytes().position(|byte| !is_space(byte));
+    text.get(start.unwrap_or(text.len())..).unwrap_or_default()
 }
 
 fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\n', '\r'])
+    let text = trim_start(text);
+    let last = text.bytes().rposition(|byte| !is_space(byte));
+    text.get(..last.map_or(0, |at| at + 1)).unwrap_or_default()
 }
 
 /// A defect of the form.
@@ -387,6 +466,8 @@ mod tests {
             "<table class='grid'><tr><td colspan='2' style='color: red'>1</td></tr></table>",
             "<a href='x' title=\"a > b\">y</a>",
             "<![CDATA[<]]>",
+            "a]b ]] > c",
+            "<p title='a > b' id='ä'>ä</p >",
         ] {
             assert_eq!(check(&div(inner)), Ok(()), "{inner}");
         }
@@ -413,6 +494,10 @@ mod tests {
             "&nbsp;",
             "<p a='1'b='2'/>",
             "<p a/>",
+            "&#+1;",
+            "a ]] > b ]]> c",
+            "<1p/>",
+            "<-p/>",
         ] {
             assert!(check(&div(inner)).is_err(), "{inner}");
         }

@@ -14,7 +14,10 @@ mod profile;
 mod reference;
 pub mod terminology;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use crate::model::{
     Bundle, BundleEntry, Extension, Reading, Reference, Resource,
@@ -22,6 +25,8 @@ use crate::model::{
     object::Object,
     reader::{At, Observer},
 };
+
+use terminology::Memo;
 
 pub use invariant::constraints;
 pub use profile::{PackageError, ProfileError};
@@ -63,6 +68,8 @@ pub struct Validator {
     level: Level,
     best_practice: bool,
     profiles: profile::Profiles,
+    /// One for each document that was read at the same time.
+    memos: Mutex<Vec<Memo>>,
 }
 
 impl Validator {
@@ -83,6 +90,7 @@ impl Validator {
             level,
             best_practice,
             profiles: profile::Profiles::new(&packages, &profiles, must_support)?,
+            memos: Mutex::default(),
         })
     }
 
@@ -122,13 +130,20 @@ impl Validator {
         }
         let mut checks = Checks {
             validator: self,
-            terminology: terminology::Terminology::default(),
+            terminology: terminology::Terminology::new(self.memos().pop().unwrap_or_default()),
             invariants: invariant::Invariants::default(),
             links: reference::notes::Notes::default(),
             extensions: extension::Seen::default(),
             profiles: profile::Notes::new(profile),
         };
-        Resource::from_slice_observed(bytes, &mut checks)
+        let reading = Resource::from_slice_observed(bytes, &mut checks);
+        self.memos().push(checks.terminology.into_memo());
+        reading
+    }
+
+    fn memos(&self) -> MutexGuard<'_, Vec<Memo>> {
+        // A panic elsewhere leaves a list that is whole.
+        self.memos.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,6 +163,7 @@ impl Observer for Checks<'_> {
             level,
             best_practice,
             profiles,
+            ..
         } = self.validator;
         self.terminology.object(object, at);
         if *level >= Level::Constraints {

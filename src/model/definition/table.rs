@@ -5,7 +5,7 @@
 //! would relocate four megabytes of them at its start, and every build would
 //! spend a third of its time on them. As text they cost what is used.
 
-use std::sync::OnceLock;
+use std::{cmp::Ordering, sync::OnceLock};
 
 use super::{BindingDef, BindingStrength, ElementDef, Key, Kind, TypeDef, TypeRef};
 use crate::model::primitive::CodeTable;
@@ -43,14 +43,23 @@ impl Definitions {
     }
 
     fn position(&self, name: &str) -> Option<u16> {
+        // The types without a definition: most of those that are looked for.
+        if !name.starts_with(|first: char| first.is_ascii_uppercase()) {
+            return None;
+        }
         let (mut low, mut high) = (0, self.types.len());
         while low < high {
             let middle = (low + high) / 2;
-            let known = fields(self.paragraph(middle)).next().unwrap_or_default();
-            match known.cmp(name) {
-                std::cmp::Ordering::Equal => return u16::try_from(middle).ok(),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
+            let paragraph = self.paragraph(middle).as_bytes();
+            let start = paragraph.get(..name.len()).unwrap_or(paragraph);
+            // A tab ends the name, and comes before every character of names.
+            let order = start
+                .cmp(name.as_bytes())
+                .then_with(|| paragraph.get(name.len()).cmp(&Some(&b'\t')));
+            match order {
+                Ordering::Equal => return u16::try_from(middle).ok(),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
             }
         }
         None

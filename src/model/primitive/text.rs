@@ -135,12 +135,18 @@ fn is_space(byte: u8) -> bool {
 }
 
 fn no_space(text: &str) -> bool {
-    !text.bytes().any(|byte| byte <= b' ')
+    // To the end, whatever is found: so that the compiler looks at many at once.
+    !text
+        .bytes()
+        .fold(false, |found, byte| found | (byte <= b' '))
 }
 
 /// Control characters reach here only through escapes.
 fn string(text: &str) -> bool {
-    !text.bytes().any(|byte| byte < b' ' && !is_space(byte))
+    let control = |byte: u8| byte < b' ' && !is_space(byte);
+    !text
+        .bytes()
+        .fold(false, |found, byte| found | control(byte))
 }
 
 fn code(text: &str) -> bool {

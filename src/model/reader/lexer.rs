@@ -22,10 +22,22 @@ impl<'a> Reader<'a> {
     pub(crate) fn peek(&mut self) -> u8 {
         loop {
             match self.bytes.get(self.pos) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.pos += 1,
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.skip_space(),
                 Some(&byte) => return byte,
                 None => return 0,
             }
+        }
+    }
+
+    /// Skips white space of at least one byte: indentation, eight at a time.
+    #[inline]
+    fn skip_space(&mut self) {
+        self.pos += 1;
+        while self.bytes.get(self.pos..self.pos + 8) == Some(b"        ") {
+            self.pos += 8;
+        }
+        while let Some(b' ') = self.bytes.get(self.pos) {
+            self.pos += 1;
         }
     }
 
@@ -399,13 +411,14 @@ fn string_stop(bytes: &[u8], from: usize) -> usize {
         }
         at += 8;
     }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
+    while bytes.get(at).is_some_and(|&byte| !is_stop(byte)) {
         at += 1;
     }
     at
+}
+
+fn is_stop(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
 fn hex4(bytes: &[u8], at: usize) -> Option<u32> {

@@ -6,53 +6,61 @@
 
 /// Whether the element is one of basic formatting.
 pub(super) fn element(name: &str) -> bool {
-    // By length, because a list of all would be compared one by one.
-    match name.len() {
-        1 => matches!(name, "p" | "b" | "a" | "i" | "q"),
-        2 => matches!(
-            name,
-            "td" | "tr"
-                | "th"
-                | "br"
-                | "li"
-                | "ul"
-                | "ol"
-                | "em"
-                | "tt"
-                | "hr"
-                | "dl"
-                | "dt"
-                | "dd"
-                | "h1"
-                | "h2"
-                | "h3"
-                | "h4"
-                | "h5"
-                | "h6"
-        ),
-        3 => matches!(
-            name,
-            "div"
-                | "img"
-                | "pre"
-                | "big"
-                | "sub"
-                | "sup"
-                | "dfn"
-                | "var"
-                | "bdo"
-                | "kbd"
-                | "col"
-                | "map"
-        ),
-        4 => matches!(name, "span" | "code" | "samp" | "abbr" | "cite" | "area"),
-        5 => matches!(name, "table" | "tbody" | "thead" | "tfoot" | "small"),
-        6 => name == "strong",
-        7 => matches!(name, "caption" | "acronym" | "address"),
-        8 => name == "colgroup",
-        10 => name == "blockquote",
-        _ => false,
-    }
+    matches!(
+        name.as_bytes(),
+        b"p" | b"b"
+            | b"a"
+            | b"i"
+            | b"q"
+            | b"td"
+            | b"tr"
+            | b"th"
+            | b"br"
+            | b"li"
+            | b"ul"
+            | b"ol"
+            | b"em"
+            | b"tt"
+            | b"hr"
+            | b"dl"
+            | b"dt"
+            | b"dd"
+            | b"h1"
+            | b"h2"
+            | b"h3"
+            | b"h4"
+            | b"h5"
+            | b"h6"
+            | b"div"
+            | b"img"
+            | b"pre"
+            | b"big"
+            | b"sub"
+            | b"sup"
+            | b"dfn"
+            | b"var"
+            | b"bdo"
+            | b"kbd"
+            | b"col"
+            | b"map"
+            | b"span"
+            | b"code"
+            | b"samp"
+            | b"abbr"
+            | b"cite"
+            | b"area"
+            | b"table"
+            | b"tbody"
+            | b"thead"
+            | b"tfoot"
+            | b"small"
+            | b"strong"
+            | b"caption"
+            | b"acronym"
+            | b"address"
+            | b"colgroup"
+            | b"blockquote"
+    )
 }
 
 /// Attributes and the elements that have them; those of every element have

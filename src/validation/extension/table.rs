@@ -1,6 +1,8 @@
 //! The extensions of the specification, looked up in the generated text;
 //! `codegen::extensions` says what its lines hold.
 
+use std::sync::OnceLock;
+
 /// A paragraph for each extension, sorted by URL.
 const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/fhir/extensions.txt"));
 
@@ -20,49 +22,40 @@ pub(super) struct Definition {
     pub(super) place: usize,
 }
 
+/// Where the paragraphs start. Found once, when the first extension is read:
+/// one pass over the text, which is short.
+fn starts() -> &'static [usize] {
+    static STARTS: OnceLock<Vec<usize>> = OnceLock::new();
+    STARTS.get_or_init(|| {
+        let mut starts = Vec::new();
+        let mut offset = 0;
+        for line in TEXT.split_inclusive('\n') {
+            if !line.starts_with('\t') {
+                starts.push(offset);
+            }
+            offset += line.len();
+        }
+        starts
+    })
+}
+
 /// The extension with this URL.
 pub(super) fn find(url: &str) -> Option<Definition> {
-    let (mut low, mut high) = (0, TEXT.len());
-    while low < high {
-        let middle = (low + high) / 2;
-        // The paragraph that the middle is in: a line without a tab before it.
-        let start = paragraph_start(low, middle);
-        let rest = TEXT.get(start..)?;
-        let known = rest.split('\t').next()?;
-        match known.cmp(url) {
-            std::cmp::Ordering::Equal => return definition(start, rest),
-            std::cmp::Ordering::Less => low = start + paragraph_length(rest),
-            std::cmp::Ordering::Greater => high = start,
-        }
-    }
-    None
+    let starts = starts();
+    let known = |start: usize| TEXT.as_bytes().get(start..).unwrap_or_default();
+    let found = starts.binary_search_by(|&start| {
+        let text = known(start);
+        // A tab ends the URL, and comes before every character of URLs.
+        let order = text.get(..url.len()).unwrap_or(text).cmp(url.as_bytes());
+        order.then_with(|| text.get(url.len()).cmp(&Some(&b'\t')))
+    });
+    let at = found.ok()?;
+    let start = *starts.get(at)?;
+    let end = starts.get(at + 1).copied().unwrap_or(TEXT.len());
+    definition(start, TEXT.get(start..end)?)
 }
 
-/// The start of the paragraph around an offset, not before `low`, which is one.
-fn paragraph_start(low: usize, mut at: usize) -> usize {
-    let bytes = TEXT.as_bytes();
-    while let Some(newline) = memchr::memrchr(b'\n', bytes.get(low..at).unwrap_or_default()) {
-        at = low + newline;
-        if bytes.get(at + 1) != Some(&b'\t') {
-            return at + 1;
-        }
-    }
-    low
-}
-
-fn paragraph_length(rest: &str) -> usize {
-    let mut length = 0;
-    for (index, line) in rest.split_inclusive('\n').enumerate() {
-        if index > 0 && !line.starts_with('\t') {
-            break;
-        }
-        length += line.len();
-    }
-    length
-}
-
-fn definition(place: usize, rest: &'static str) -> Option<Definition> {
-    let paragraph = rest.get(..paragraph_length(rest))?;
+fn definition(place: usize, paragraph: &'static str) -> Option<Definition> {
     let (head, parts) = paragraph.split_once('\n')?;
     let mut fields = head.split('\t');
     Some(Definition {

@@ -43,6 +43,27 @@ pub(super) fn is_system_type(text: &str) -> bool {
 /// The pattern of `eld-19`, the whole text: steps of up to 64 characters, all
 /// but the first with `[x]` and a slice name if need be.
 pub(super) fn is_element_path(text: &str) -> bool {
+    is_usual_path(text) || is_unusual_path(text)
+}
+
+/// What nearly all are: letters and digits, short steps, and `[x]` at the end.
+fn is_usual_path(text: &str) -> bool {
+    let (mut length, mut steps) = (0, 1);
+    let bare = text.strip_suffix("[x]");
+    for byte in bare.unwrap_or(text).bytes() {
+        match byte {
+            b'.' if length > 0 => {
+                length = 0;
+                steps += 1;
+            }
+            _ if byte.is_ascii_alphanumeric() && length < 64 => length += 1,
+            _ => return false,
+        }
+    }
+    length > 0 && (bare.is_none() || steps > 1)
+}
+
+fn is_unusual_path(text: &str) -> bool {
     let step = |step: &str| {
         let excluded = |char: char| {
             char.is_ascii()

@@ -43,8 +43,16 @@ pub(super) fn check(
 }
 
 /// The rule that a code without a system breaks, and what it asks for.
-pub(super) fn failed(code: &str, binding: &BindingDef) -> Option<(Rule, String)> {
-    let outside = |set: &str| member(set, None, code) == Membership::NotMember;
+pub(super) fn failed(code: &str, binding: &BindingDef, memo: &mut Memo) -> Option<(Rule, String)> {
+    let mut outside = |set: &'static str| {
+        let found = || member(set, None, code);
+        // No system has an empty name.
+        let membership = match memo.finding(set.as_ptr() as usize, ["", code, ""]) {
+            Some(finding) => *finding.get_or_insert_with(found),
+            None => found(),
+        };
+        membership == Membership::NotMember
+    };
     if let Some(max) = binding.max_value_set
         && outside(max)
     {

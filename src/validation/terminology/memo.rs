@@ -1,17 +1,17 @@
-//! What was found out about the last codes of a document: the same few stand in
-//! it again and again.
+//! What was found out about the last codes: the same few stand in records again
+//! and again.
 
 use crate::model::terminology::Membership;
 
 /// How many findings are kept.
-const SLOTS: usize = 32;
+const SLOTS: usize = 256;
 
 /// Keys that are longer are not kept.
 const LONGEST: usize = 151;
 
-/// The findings of one document. Of fixed size, made with the first of them.
+/// The findings. Of fixed size (44 KB), made with the first of them.
 #[derive(Debug, Default)]
-pub(super) struct Memo {
+pub(in crate::validation) struct Memo {
     slots: Vec<Slot>,
 }
 

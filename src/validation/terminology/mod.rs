@@ -18,10 +18,10 @@ use crate::model::{
     object::{Node, Object},
     reader::At,
 };
-use memo::Memo;
+pub(super) use memo::Memo;
 
 /// What is kept from one object to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Terminology {
     /// Whether the reader reported an error in a coding of the concept that is
     /// still open: what it lacks for a binding would be said twice.
@@ -30,6 +30,19 @@ pub(super) struct Terminology {
 }
 
 impl Terminology {
+    /// Goes on with what was found out in other documents.
+    pub(super) fn new(memo: Memo) -> Self {
+        Self {
+            broken: false,
+            memo,
+        }
+    }
+
+    /// What was found out, for the next document.
+    pub(super) fn into_memo(self) -> Memo {
+        self.memo
+    }
+
     /// Checks an object that closes.
     #[inline]
     pub(super) fn object(&mut self, object: &dyn Object, at: &mut At<'_, '_>) {
@@ -41,7 +54,7 @@ impl Terminology {
             _ => {}
         }
         if !definition.coded.is_empty() {
-            primitives(object, at);
+            self.primitives(object, at);
         }
     }
 
@@ -80,6 +93,62 @@ impl Terminology {
             _ => false,
         }
     }
+
+    /// Codes, strings and URIs whose list is not closed.
+    fn primitives(&mut self, object: &dyn Object, at: &mut At<'_, '_>) {
+        let definition = object.definition();
+        // Reference.type has a rule of its own.
+        if definition.name == "Reference" {
+            return;
+        }
+        for &index in definition.coded {
+            let Some(element) = definition.elements.get(usize::from(index)) else {
+                continue;
+            };
+            let slot = object.slot(usize::from(index));
+            let Some(binding) = element.binding.filter(|_| !slot.is_empty()) else {
+                continue;
+            };
+            for (position, node) in slot.iter().enumerate() {
+                if let Node::Primitive(primitive) = node
+                    && let Some(text) = primitive.text()
+                {
+                    let position = element.many.then_some(position);
+                    self.primitive_code(
+                        &text,
+                        primitive.type_name(),
+                        element.name,
+                        position,
+                        binding,
+                        at,
+                    );
+                }
+            }
+        }
+    }
+
+    fn primitive_code(
+        &mut self,
+        text: &str,
+        type_name: &str,
+        name: &str,
+        position: Option<usize>,
+        binding: &BindingDef,
+        at: &mut At<'_, '_>,
+    ) {
+        // The URIs are names of types; logical models have a URL or a path.
+        if type_name == "uri" && text.contains([':', '.']) {
+            return;
+        }
+        if let Some(failed) = binding::failed(text, binding, &mut self.memo) {
+            let below = match position {
+                Some(position) => format!("{name}[{position}]"),
+                None => name.to_owned(),
+            };
+            let (rule, expected) = failed;
+            at.report_below(&below, rule, rule.severity(), expected, quoted(text));
+        }
+    }
 }
 
 /// Whether an extension says why a concept has no code
@@ -95,61 +164,6 @@ fn is_excused(concept: &CodeableConcept) -> bool {
                 )
             )
         })
-}
-
-/// Codes, strings and URIs whose list is not closed.
-fn primitives(object: &dyn Object, at: &mut At<'_, '_>) {
-    let definition = object.definition();
-    // Reference.type has a rule of its own.
-    if definition.name == "Reference" {
-        return;
-    }
-    for &index in definition.coded {
-        let Some(element) = definition.elements.get(usize::from(index)) else {
-            continue;
-        };
-        let slot = object.slot(usize::from(index));
-        let Some(binding) = element.binding.filter(|_| !slot.is_empty()) else {
-            continue;
-        };
-        for (position, node) in slot.iter().enumerate() {
-            if let Node::Primitive(primitive) = node
-                && let Some(text) = primitive.text()
-            {
-                let position = element.many.then_some(position);
-                primitive_code(
-                    &text,
-                    primitive.type_name(),
-                    element.name,
-                    position,
-                    binding,
-                    at,
-                );
-            }
-        }
-    }
-}
-
-fn primitive_code(
-    text: &str,
-    type_name: &str,
-    name: &str,
-    position: Option<usize>,
-    binding: &BindingDef,
-    at: &mut At<'_, '_>,
-) {
-    // The URIs are names of types; logical models have a URL or a path.
-    if type_name == "uri" && text.contains([':', '.']) {
-        return;
-    }
-    if let Some(failed) = binding::failed(text, binding) {
-        let below = match position {
-            Some(position) => format!("{name}[{position}]"),
-            None => name.to_owned(),
-        };
-        let (rule, expected) = failed;
-        at.report_below(&below, rule, rule.severity(), expected, quoted(text));
-    }
 }
 
 /// A text in double quotes, shortened.
