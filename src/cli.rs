@@ -11,6 +11,7 @@ use crate::config::Flags;
 
 pub mod explain;
 mod loaded;
+pub mod login;
 pub mod schema;
 pub mod serve;
 pub mod validate;
@@ -42,6 +43,8 @@ pub struct Cli {
 /// What the program does besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Sign in at the FHIR server before an MCP client needs it
+    Login(Box<login::Arguments>),
     /// Check files against FHIR R4
     Validate(validate::Arguments),
     /// Say what a rule asks for, why, and where the specification has it
@@ -55,6 +58,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             None => serve::run(&self.flags),
+            Some(Command::Login(arguments)) => login::run(&arguments),
             Some(Command::Validate(arguments)) => validate::run(&arguments),
             Some(Command::Explain(arguments)) => explain::run(&arguments),
             Some(Command::Schema(arguments)) => schema::run(&arguments),
@@ -78,8 +82,11 @@ Environment variables (read from .env in the working directory, too; the environ
   FHIR_MCP_SERVER_URL              URL that clients use, if a proxy stands in front
   FHIR_MCP_REQUEST_TIMEOUT         seconds that a call to the FHIR server may take [default: 30]
   FHIR_MCP_CALL_TIMEOUT            seconds that a call of an MCP client may take [default: 300]
-  FHIR_SERVER_DISABLE_AUTHORIZATION, FHIR_SERVER_CLIENT_ID, FHIR_SERVER_CLIENT_SECRET,
-  FHIR_SERVER_SCOPES               accepted; without effect until authorization is there
+  FHIR_SERVER_CLIENT_ID, FHIR_SERVER_CLIENT_SECRET, FHIR_SERVER_SCOPES
+                                   OAuth client at the FHIR server, and what to ask for
+  FHIR_SERVER_AUTH_…               other ways in at the FHIR server: see the README
+  FHIR_SERVER_DISABLE_AUTHORIZATION
+                                   accepted; without effect until authorization is there
   NO_COLOR                         no colour on a terminal
 
 Exit codes: 0 success; 1 the server failed, or `validate` found an error; 2 wrong flags,

@@ -6,12 +6,12 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 use clap::ValueEnum;
 use url::Url;
 
-use crate::client::Secret;
-
 mod dotenv;
 pub mod env;
+pub mod upstream;
 
 pub use env::{Environment, EnvironmentError};
+pub use upstream::{Upstream, UpstreamError};
 
 /// The flags of the server.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +57,13 @@ pub struct Flags {
     /// 0600. While it cannot be written, nothing is asked of the FHIR server.
     #[arg(long, value_name = "FILE")]
     pub audit: Option<PathBuf>,
+
+    /// Keep the tokens of a sign-in at the FHIR server in this file
+    ///
+    /// Only its owner can read it. Without it they are kept in memory, and every
+    /// start needs a new sign-in.
+    #[arg(long, value_name = "FILE")]
+    pub token_cache: Option<PathBuf>,
 
     /// Keep a session per client over HTTP
     ///
@@ -168,8 +175,8 @@ pub enum DataSource {
     Server {
         /// Base URL, without a trailing slash in its path.
         base: Url,
-        /// Bearer token.
-        token: Option<Secret>,
+        /// What lets us in there.
+        upstream: Box<Upstream>,
         /// Time limit of a call.
         timeout: Duration,
     },
@@ -207,7 +214,7 @@ impl Config {
             audit: flags.audit.clone(),
             call_timeout: timeout(environment, env::MCP_CALL_TIMEOUT)?
                 .unwrap_or(crate::mcp::CALL_TIMEOUT),
-            without_effect: without_effect(environment, disable_authorization),
+            without_effect: without_effect(flags, environment, disable_authorization),
         })
     }
 }
@@ -259,11 +266,9 @@ pub enum ConfigError {
         /// The value.
         found: String,
     },
-    /// A token that no header can carry.
-    #[error(
-        "Set FHIR_SERVER_ACCESS_TOKEN to the token alone, in visible ASCII characters without blanks and without `Bearer`."
-    )]
-    Token,
+    /// Credentials for the FHIR server that cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// An address that others can reach.
     #[error(
         "Set FHIR_MCP_HOST to localhost, 127.0.0.1 or ::1: there is no authorization of MCP clients yet, so everyone who reaches `{host}` could read every record."
@@ -279,11 +284,11 @@ fn data_source(flags: &Flags, environment: &Environment) -> Result<DataSource, C
     // Checked although fixtures need neither: a mistake shows when it is made.
     let timeout =
         timeout(environment, env::MCP_REQUEST_TIMEOUT)?.unwrap_or(Duration::from_secs(30));
-    let token = token(environment)?;
+    let upstream = Box::new(Upstream::new(flags, environment, base.as_ref())?);
     match (base, flags.fixtures.is_empty()) {
         (Some(base), true) => Ok(DataSource::Server {
             base,
-            token,
+            upstream,
             timeout,
         }),
         (None, false) => Ok(DataSource::Fixtures(flags.fixtures.clone())),
@@ -336,16 +341,6 @@ fn timeout(environment: &Environment, name: &'static str) -> Result<Option<Durat
         })
 }
 
-fn token(environment: &Environment) -> Result<Option<Secret>, ConfigError> {
-    match environment.get(env::SERVER_ACCESS_TOKEN) {
-        Some(value) if value.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Ok(Some(Secret::new(value)))
-        }
-        Some(_) => Err(ConfigError::Token),
-        None => Ok(None),
-    }
-}
-
 fn boolean(environment: &Environment, name: &'static str) -> Result<Option<bool>, ConfigError> {
     let Some(value) = environment.get(name) else {
         return Ok(None);
@@ -366,6 +361,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn without_effect(
+    flags: &Flags,
     environment: &Environment,
     disable_authorization: Option<bool>,
 ) -> Vec<&'static str> {
@@ -374,7 +370,13 @@ fn without_effect(
         env::SERVER_CLIENT_SECRET,
         env::SERVER_SCOPES,
     ];
-    names.retain(|name| environment.get(name).is_some());
+    let grant = environment.get(env::AUTH_GRANT);
+    let key = environment.get(env::AUTH_PRIVATE_KEY_FILE);
+    // Over HTTP each user would have to sign in.
+    let of_users = flags.transport != TransportKind::Stdio
+        && grant != Some("client_credentials")
+        && (grant.is_some() || key.is_none());
+    names.retain(|name| of_users && environment.get(name).is_some());
     if disable_authorization == Some(false) {
         names.push(env::SERVER_DISABLE_AUTHORIZATION);
     }

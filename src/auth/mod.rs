@@ -1,6 +1,7 @@
 //! Authorization, towards the FHIR server and towards MCP clients. Two tokens,
 //! two audiences: neither is ever passed to the other side.
 
+pub mod compartment;
 pub mod endpoint;
 pub mod error;
 pub mod http;

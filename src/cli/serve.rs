@@ -7,10 +7,8 @@ use tokio::net::{TcpListener, lookup_host};
 
 use super::{USAGE, loaded};
 use crate::{
-    client::{
-        self, AuditLog, ClientError, Credential, FixedHeaders, FixtureStore, HttpClient, Source,
-        fixtures::LoadError,
-    },
+    auth::AuthError,
+    client::{self, AuditLog, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError},
     config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
     logging,
     mcp::{self, FhirServer},
@@ -48,6 +46,7 @@ pub fn run(flags: &Flags) -> ExitCode {
             eprintln!("error: {}", chain(&error));
             match error {
                 ServeError::Audit(_)
+                | ServeError::Auth(_)
                 | ServeError::Client(_)
                 | ServeError::Fixtures(_)
                 | ServeError::NothingToServe
@@ -63,6 +62,8 @@ pub fn run(flags: &Flags) -> ExitCode {
 enum ServeError {
     #[error("set FHIR_SERVER_BASE_URL and FHIR_SERVER_ACCESS_TOKEN to what can be used")]
     Client(#[from] ClientError),
+    #[error("set FHIR_SERVER_CLIENT_ID and FHIR_SERVER_AUTH_… to what can be used")]
+    Auth(#[from] AuthError),
     #[error("set --fixtures to files and folders with FHIR resources")]
     Fixtures(#[from] LoadError),
     #[error(
@@ -126,16 +127,15 @@ fn source(config: &Config, validator: &Arc<Validator>) -> Result<Source, ServeEr
     match &config.data {
         DataSource::Server {
             base,
-            token,
+            upstream,
             timeout,
         } => {
-            let credential = match token {
-                Some(token) => Some(Arc::new(FixedHeaders::bearer(token)?) as Arc<dyn Credential>),
-                None => None,
-            };
+            let interactive = config.transport == TransportKind::Stdio;
+            let credential = upstream.credential(base, interactive)?;
             let options = client::HttpOptions {
                 credential,
                 timeout: *timeout,
+                tls: upstream.tls.clone(),
                 ..client::HttpOptions::new(base.clone())
             };
             Ok(Source::Http(HttpClient::new(options)?))

@@ -3,8 +3,9 @@
 //! The client knows no way to get a token. It asks a [`Credential`] for headers
 //! before each request and tells it of a 401; `auth` holds the ways.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::Url;
@@ -30,6 +31,11 @@ pub trait Credential: fmt::Debug + Send + Sync {
     /// token first if it must.
     fn grant(&self) -> BoxFuture<'_, Result<Arc<Grant>, CredentialError>> {
         Box::pin(async { Ok(Arc::default()) })
+    }
+
+    /// The same if it is known already; asks nobody.
+    fn known_grant(&self) -> Option<Arc<Grant>> {
+        None
     }
 }
 
@@ -75,6 +81,104 @@ impl FixedHeaders {
             .map_err(|_error| ClientError::InvalidToken)?;
         value.set_sensitive(true);
         Ok(Self(vec![(AUTHORIZATION, value)]))
+    }
+
+    /// `Authorization: Basic`
+    /// ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)).
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidToken`] when no header can carry it.
+    pub fn basic(user: &str, password: &Secret) -> Result<Self, ClientError> {
+        let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
+        let value = HeaderValue::from_str(&format!("Basic {pair}"));
+        let mut value = value.map_err(|_error| ClientError::InvalidToken)?;
+        value.set_sensitive(true);
+        Ok(Self(vec![(AUTHORIZATION, value)]))
+    }
+}
+
+/// Headers beside those of another credential: for a gateway in front of the
+/// FHIR server, for instance.
+#[derive(Clone, Debug)]
+pub struct WithHeaders {
+    headers: Headers,
+    inner: Option<Arc<dyn Credential>>,
+}
+
+impl WithHeaders {
+    /// Adds headers, which are marked as sensitive.
+    pub fn new(mut headers: Headers, inner: Option<Arc<dyn Credential>>) -> Self {
+        for (_, value) in &mut headers {
+            value.set_sensitive(true);
+        }
+        Self { headers, inner }
+    }
+}
+
+impl Credential for WithHeaders {
+    fn headers(&self) -> BoxFuture<'_, Result<Headers, CredentialError>> {
+        Box::pin(async {
+            let mut headers = match &self.inner {
+                Some(inner) => inner.headers().await?,
+                None => Headers::new(),
+            };
+            headers.extend(self.headers.iter().cloned());
+            Ok(headers)
+        })
+    }
+
+    fn refused<'a>(&'a self, headers: &'a Headers) -> BoxFuture<'a, Result<bool, CredentialError>> {
+        match &self.inner {
+            Some(inner) => inner.refused(headers),
+            None => Box::pin(async { Ok(false) }),
+        }
+    }
+
+    fn grant(&self) -> BoxFuture<'_, Result<Arc<Grant>, CredentialError>> {
+        match &self.inner {
+            Some(inner) => inner.grant(),
+            None => Box::pin(async { Ok(Arc::default()) }),
+        }
+    }
+
+    fn known_grant(&self) -> Option<Arc<Grant>> {
+        self.inner.as_ref()?.known_grant()
+    }
+}
+
+/// A token in a file that someone else keeps up to date. It is read anew for
+/// every request, so that a new token needs no restart.
+#[derive(Clone, Debug)]
+pub struct TokenFromFile(PathBuf);
+
+impl TokenFromFile {
+    /// Reads nothing yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+}
+
+impl Credential for TokenFromFile {
+    fn headers(&self) -> BoxFuture<'_, Result<Headers, CredentialError>> {
+        Box::pin(async {
+            let wrong = |reason: &str| {
+                CredentialError::Failed(format!("the token file {} {reason}", self.0.display()))
+            };
+            let token = std::fs::read_to_string(&self.0)
+                .map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+            let token = token.trim();
+            if token.is_empty() {
+                return Err(wrong("is empty"));
+            }
+            match FixedHeaders::bearer(&Secret::new(token)) {
+                Ok(fixed) => Ok(fixed.0),
+                Err(_) => Err(wrong("holds more than a token")),
+            }
+        })
+    }
+
+    fn refused<'a>(&'a self, headers: &'a Headers) -> BoxFuture<'a, Result<bool, CredentialError>> {
+        Box::pin(async move { Ok(self.headers().await? != *headers) })
     }
 }
 

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod body;
 mod call;
 pub mod capability;
+pub(crate) mod compartment;
 pub mod credential;
 pub mod error;
 pub mod fixtures;
@@ -21,7 +22,9 @@ pub use body::{BodyError, Decoded, Expectation, HttpFailure, decode};
 pub use call::Call;
 use call::Trail;
 pub use capability::Capabilities;
-pub use credential::{Credential, CredentialError, FixedHeaders, Grant};
+pub use credential::{
+    Credential, CredentialError, FixedHeaders, Grant, TokenFromFile, WithHeaders,
+};
 pub use error::ClientError;
 pub use fixtures::FixtureStore;
 pub use http::{HttpClient, HttpOptions};
@@ -92,6 +95,14 @@ impl Source {
                 None => Ok(None),
             },
             Self::Fixtures(_) => Ok(None),
+        }
+    }
+
+    /// The same if it is known already; asks nobody.
+    pub fn known_grant(&self) -> Option<Arc<Grant>> {
+        match self {
+            Self::Http(client) => client.credential()?.known_grant(),
+            Self::Fixtures(_) => None,
         }
     }
 

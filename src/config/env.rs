@@ -27,6 +27,34 @@ pub const SERVER_CLIENT_ID: &str = "FHIR_SERVER_CLIENT_ID";
 pub const SERVER_CLIENT_SECRET: &str = "FHIR_SERVER_CLIENT_SECRET";
 /// OAuth scopes to ask for, separated by spaces.
 pub const SERVER_SCOPES: &str = "FHIR_SERVER_SCOPES";
+/// File with a bearer token, read anew for every request.
+pub const AUTH_TOKEN_FILE: &str = "FHIR_SERVER_AUTH_TOKEN_FILE";
+/// User name for Basic.
+pub const AUTH_USERNAME: &str = "FHIR_SERVER_AUTH_USERNAME";
+/// Password for Basic.
+pub const AUTH_PASSWORD: &str = "FHIR_SERVER_AUTH_PASSWORD";
+/// File with the password for Basic.
+pub const AUTH_PASSWORD_FILE: &str = "FHIR_SERVER_AUTH_PASSWORD_FILE";
+/// Further headers, as a JSON object of texts.
+pub const AUTH_HEADERS: &str = "FHIR_SERVER_AUTH_HEADERS";
+/// OAuth grant: `authorization_code` or `client_credentials`.
+pub const AUTH_GRANT: &str = "FHIR_SERVER_AUTH_GRANT";
+/// File with the OAuth client secret.
+pub const AUTH_CLIENT_SECRET_FILE: &str = "FHIR_SERVER_AUTH_CLIENT_SECRET_FILE";
+/// File with the private key that stands for the OAuth client.
+pub const AUTH_PRIVATE_KEY_FILE: &str = "FHIR_SERVER_AUTH_PRIVATE_KEY_FILE";
+/// `kid` of that key.
+pub const AUTH_KEY_ID: &str = "FHIR_SERVER_AUTH_KEY_ID";
+/// Redirect URI of the sign-in on this machine.
+pub const AUTH_REDIRECT_URI: &str = "FHIR_SERVER_AUTH_REDIRECT_URI";
+/// File with certificates of further authorities.
+pub const AUTH_CA_FILE: &str = "FHIR_SERVER_AUTH_CA_FILE";
+/// File with the client certificate and its chain.
+pub const AUTH_CLIENT_CERT_FILE: &str = "FHIR_SERVER_AUTH_CLIENT_CERT_FILE";
+/// File with the private key of the client certificate.
+pub const AUTH_CLIENT_KEY_FILE: &str = "FHIR_SERVER_AUTH_CLIENT_KEY_FILE";
+/// Whether credentials may travel without TLS.
+pub const AUTH_ALLOW_HTTP: &str = "FHIR_SERVER_AUTH_ALLOW_HTTP";
 
 /// What the names of all our variables begin with.
 const PREFIX: &str = "FHIR_";

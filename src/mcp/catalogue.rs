@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
 use super::{FhirServer, Options, failure::ToolError, reply::Reply, tools};
+use crate::auth::smart::Permission;
 
 /// What a tool does. Arguments come as the client sent them.
 pub(crate) type Call = for<'a> fn(&'a FhirServer, JsonObject) -> Answer<'a>;
@@ -74,6 +75,18 @@ static ALL: LazyLock<Vec<ToolEntry>> = LazyLock::new(|| {
         tools::delete::tool(),
     ]
 });
+
+/// What the granted scopes must allow for a tool to be of use.
+pub(crate) fn permission(name: &str) -> Option<Permission> {
+    Some(match name {
+        "search" => Permission::Search,
+        "read" => Permission::Read,
+        "create" => Permission::Create,
+        "update" => Permission::Update,
+        "delete" => Permission::Delete,
+        _ => return None,
+    })
+}
 
 /// The tools that a server with these options offers.
 pub(crate) fn offered(options: Options) -> impl Iterator<Item = &'static ToolEntry> {

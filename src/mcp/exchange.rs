@@ -48,7 +48,7 @@ pub(crate) async fn fetch(
     server: &FhirServer,
     interaction: &Interaction,
 ) -> Result<Document, ToolError> {
-    let answer = server.source().send(interaction).await?;
+    let answer = server.send(interaction).await?;
     received(server, &answer, interaction)?.ok_or(ToolError::Body(BodyError::Empty))
 }
 

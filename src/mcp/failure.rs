@@ -6,6 +6,7 @@ use super::{
     json::Json,
 };
 use crate::{
+    auth::compartment::Outside,
     client::{BodyError, ClientError, HttpFailure},
     model::{Issue, Reading, Resource},
 };
@@ -71,6 +72,14 @@ pub(crate) enum ToolError {
     /// What the server does not offer.
     #[error("{0}")]
     NotSupported(String),
+    /// Nothing of the patient that the session is for.
+    #[error(transparent)]
+    Outside(#[from] Outside),
+    /// Not among what the authorization server granted.
+    #[error(
+        "the granted scopes do not allow this: {what}; nothing was sent, whoever signs in must grant it"
+    )]
+    NotGranted { what: String },
     /// No answer.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -120,6 +129,7 @@ impl ToolError {
             Self::UnknownElement { .. } => "not-found",
             Self::InvalidPayload { .. } | Self::Withheld { .. } => "invalid",
             Self::TooLong { .. } => "too-long",
+            Self::Outside(_) | Self::NotGranted { .. } => "forbidden",
             Self::Client(error) => client_issue_type(error),
             Self::Body(BodyError::Http(failure)) => status_issue_type(failure.status),
             Self::Body(BodyError::TooDeep) => "too-costly",
@@ -180,6 +190,7 @@ fn client_issue_type(error: &ClientError) -> &'static str {
         }
         ClientError::OutsideBase | ClientError::Redirect { .. } => "security",
         ClientError::Timeout { .. } => "timeout",
+        ClientError::Credential(_) => "login",
         ClientError::TooLarge { .. } | ClientError::UrlTooLong { .. } => "too-long",
         ClientError::Connect { .. } | ClientError::Interrupted { .. } => "transient",
         _ => "exception",

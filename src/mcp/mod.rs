@@ -18,6 +18,7 @@ mod resources;
 mod schema;
 mod search_parameters;
 mod server;
+mod session;
 mod tools;
 mod view;
 

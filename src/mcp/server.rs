@@ -19,7 +19,7 @@ use super::{
     catalogue,
     failure::ToolError,
     reply::Reply,
-    resources,
+    resources, session,
 };
 use crate::client::ClientError;
 
@@ -61,11 +61,18 @@ impl ServerHandler for FhirServer {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut result = ListToolsResult::with_all_items(self.tools())
+        let (server, _) = self.for_caller(&context.extensions);
+        let mut tools = self.tools();
+        tools.retain(|tool| server.is_of_use(tool));
+        let scope = match server.source().known_grant() {
+            Some(_) => CacheScope::Private,
+            None => CacheScope::Public,
+        };
+        let mut result = ListToolsResult::with_all_items(tools)
             .with_ttl_ms(LIST_TTL)
-            .with_cache_scope(CacheScope::Public);
+            .with_cache_scope(scope);
         result.meta = Some(meta());
         Ok(result)
     }
@@ -86,9 +93,14 @@ impl ServerHandler for FhirServer {
         let (server, call) = self.for_caller(&context.extensions);
         let log = CallLog::begin(&tool.definition.name, call, request.arguments.as_ref());
         let working = async {
+            let name = &tool.definition.name;
+            if let Some(ask) = session::admit(&server, name, &request, &context).await? {
+                return Ok(Err(ask));
+            }
             // The semaphore is never closed; should it be, calls run unbounded.
             let _permit = self.shared.calls.acquire().await.ok();
-            (tool.call)(&server, request.arguments.unwrap_or_default()).await
+            let arguments = request.arguments.clone().unwrap_or_default();
+            (tool.call)(&server, arguments).await.map(Ok)
         };
         let working = working.instrument(log.span());
         let answer = match self.within_limits(working, &context).await {
@@ -103,12 +115,19 @@ impl ServerHandler for FhirServer {
                 return Err(cancelled());
             }
         };
-        let status = if answer.is_ok() {
-            Status::Ok
-        } else {
-            Status::Error
+        let status = match &answer {
+            Ok(_) => Status::Ok,
+            Err(_) => Status::Error,
         };
-        let result = answer.unwrap_or_else(Reply::from).into_result();
+        let reply = match answer {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(ask)) => {
+                log.end(status, 0);
+                return Ok(ask.into());
+            }
+            Err(error) => Reply::from(error),
+        };
+        let result = reply.into_result();
         log.end(status, call_log::size(&result.content));
         Ok(result.with_meta(Some(meta())).into())
     }

@@ -3,7 +3,9 @@
 use clap::Parser;
 use fhir_mcp_server::{
     cli::Cli,
-    config::{Config, ConfigError, DataSource, Environment, Listen, TransportKind},
+    config::{
+        Config, ConfigError, DataSource, Environment, Listen, TransportKind, upstream::Method,
+    },
 };
 
 const BASE: (&str, &str) = ("FHIR_SERVER_BASE_URL", "https://fhir.example.org/r4");
@@ -29,14 +31,14 @@ fn defaults_are_those_of_the_python_server() {
     assert!(!config.allow_writes && !config.legacy_sessions);
     let DataSource::Server {
         base,
-        token,
+        upstream,
         timeout,
     } = config.data
     else {
         panic!("a server is configured");
     };
     assert_eq!(base.as_str(), "https://fhir.example.org/r4");
-    assert!(token.is_none());
+    assert!(matches!(upstream.method, Method::None));
     assert_eq!(timeout.as_secs(), 30);
 }
 
@@ -145,17 +147,26 @@ fn the_token_shows_nowhere() {
     let variables = [BASE, ("FHIR_SERVER_ACCESS_TOKEN", "canary")];
     let config = config(&[], &variables).unwrap();
     assert!(!format!("{config:?}").contains("canary"));
-    let DataSource::Server { token, .. } = config.data else {
+    let DataSource::Server { upstream, .. } = config.data else {
         panic!("a server is configured");
     };
-    assert_eq!(token.unwrap().expose(), "canary");
+    let Method::Token(token) = upstream.method else {
+        panic!("a token is configured");
+    };
+    assert_eq!(token.expose(), "canary");
 }
 
 #[test]
 fn what_has_no_effect_yet_is_named() {
-    let variables = [BASE, ("FHIR_SERVER_CLIENT_ID", "a")];
-    let config = config(&[], &variables).unwrap();
-    assert_eq!(config.without_effect, ["FHIR_SERVER_CLIENT_ID"]);
+    let variables = [
+        BASE,
+        ("FHIR_SERVER_CLIENT_ID", "a"),
+        ("FHIR_SERVER_SCOPES", "user/*.rs"),
+    ];
+    let names = ["FHIR_SERVER_CLIENT_ID", "FHIR_SERVER_SCOPES"];
+    assert_eq!(config(&[], &variables).unwrap().without_effect, names);
+    let stdio = config(&["--transport", "stdio"], &variables).unwrap();
+    assert!(stdio.without_effect.is_empty());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::{Arg, Command, CommandFactory, Parser, builder::PossibleValue};
 use fhir_mcp_server::{
     cli::Cli,
     client::{FixtureStore, Source},
-    config::{Config, DataSource, Environment},
+    config::{Config, DataSource, Environment, upstream::Method},
     mcp::{FhirServer, Options},
     model::Rule,
 };
@@ -292,10 +292,13 @@ fn all_variables_are_listed_with_their_defaults() {
     let cli = Cli::try_parse_from(["fhir-mcp-server"]).unwrap();
     let base = [("FHIR_SERVER_BASE_URL", "https://fhir.example.org/r4")];
     let config = Config::new(&cli.flags, &base.into_iter().collect::<Environment>()).unwrap();
-    let DataSource::Server { timeout, token, .. } = config.data else {
+    let DataSource::Server {
+        timeout, upstream, ..
+    } = config.data
+    else {
         panic!("a FHIR server")
     };
-    assert!(token.is_none() && config.public_url.is_none());
+    assert!(matches!(upstream.method, Method::None) && config.public_url.is_none());
     let defaults = [
         ("FHIR_MCP_HOST", config.listen.host),
         ("FHIR_MCP_PORT", config.listen.port.to_string()),

@@ -221,6 +221,10 @@ impl Credential for TokenCredential {
     fn grant(&self) -> BoxFuture<'_, Result<Arc<Grant>, CredentialError>> {
         Box::pin(async { Ok(self.held().await?.grant) })
     }
+
+    fn known_grant(&self) -> Option<Arc<Grant>> {
+        self.0.current().map(|held| held.grant)
+    }
 }
 
 /// Tokens of the program itself: a new one needs nobody.

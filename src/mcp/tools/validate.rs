@@ -121,7 +121,7 @@ async fn issues_of(
         });
     };
     let interaction = read::interaction(resource_type(name)?, id);
-    let answer = server.source().send(&interaction).await?;
+    let answer = server.send(&interaction).await?;
     match decode(&answer, &Expectation::of(&interaction), server.validator()) {
         Ok(Decoded::Resource(_)) if profile.is_some() => {
             Ok(server.validator().read_as(&answer.body, profile).issues)

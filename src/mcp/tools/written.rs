@@ -89,7 +89,7 @@ pub(super) async fn sent(
     server: &FhirServer,
     interaction: &Interaction,
 ) -> Result<(Answer, Option<Document>), ToolError> {
-    let answer = server.source().send(interaction).await?;
+    let answer = server.send(interaction).await?;
     match exchange::received(server, &answer, interaction) {
         Ok(document) => Ok((answer, document)),
         Err(ToolError::Body(error)) if (200..300).contains(&answer.status) => {
