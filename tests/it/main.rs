@@ -59,6 +59,8 @@ mod readme;
 mod references;
 /// The generated JSON Schemas.
 mod schemas;
+/// Authorization at the FHIR server.
+mod smart;
 /// HTTP with server-sent events.
 mod sse;
 /// Standard input and output.

@@ -44,6 +44,18 @@ impl Reply {
         Self::with_headers(status, &[("content-type", "application/fhir+json")], body)
     }
 
+    /// The same as plain JSON.
+    pub(crate) fn as_json(self) -> Self {
+        match self {
+            Self::Answer(mut response) => {
+                let json = axum::http::HeaderValue::from_static("application/json");
+                response.headers_mut().insert("content-type", json);
+                Self::Answer(response)
+            }
+            Self::Silence => Self::Silence,
+        }
+    }
+
     pub(crate) fn with_headers(
         status: u16,
         headers: &[(&'static str, &str)],

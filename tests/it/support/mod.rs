@@ -1,5 +1,7 @@
 //! Parts that several tests stand on.
 
+pub(crate) mod authorization_server;
+pub(crate) mod cases;
 pub(crate) mod constraints;
 pub(crate) mod echo_server;
 pub(crate) mod fhir_server;
