@@ -303,6 +303,10 @@ fn all_variables_are_listed_with_their_defaults() {
         ("FHIR_MCP_HOST", config.listen.host),
         ("FHIR_MCP_PORT", config.listen.port.to_string()),
         ("FHIR_MCP_REQUEST_TIMEOUT", timeout.as_secs().to_string()),
+        (
+            "FHIR_MCP_CALL_TIMEOUT",
+            config.call_timeout.as_secs().to_string(),
+        ),
     ];
     for cells in rows {
         let name = cells[1].trim_matches('`');
