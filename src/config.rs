@@ -1,7 +1,7 @@
 //! What the operator asked for: the flags, the environment and `.env`, checked
 //! before anything starts.
 
-use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
 use url::Url;
@@ -12,6 +12,10 @@ pub mod upstream;
 
 pub use env::{Environment, EnvironmentError};
 pub use upstream::{Upstream, UpstreamError};
+
+/// Requests of one caller in a minute, unless another limit is set: more than
+/// people ask for through a model, and less than a runaway program.
+const RATE_LIMIT: NonZeroU32 = NonZeroU32::MIN.saturating_add(1199);
 
 /// The flags of the server.
 #[derive(Clone, Debug, clap::Args)]
@@ -151,6 +155,10 @@ pub struct Config {
     pub allow_writes: bool,
     /// What happens to an invalid resource.
     pub on_invalid: OnInvalid,
+    /// Origins of web pages that may call.
+    pub allowed_origins: Vec<Url>,
+    /// Requests of one caller in a minute, if there is a limit.
+    pub rate_limit: Option<NonZeroU32>,
     /// File for AuditEvents.
     pub audit: Option<PathBuf>,
     /// Time limit of a call of an MCP client.
@@ -211,6 +219,8 @@ impl Config {
             data: data_source(flags, environment)?,
             allow_writes: flags.allow_writes,
             on_invalid: flags.on_invalid,
+            allowed_origins: origins(environment)?,
+            rate_limit: rate_limit(environment)?,
             audit: flags.audit.clone(),
             call_timeout: timeout(environment, env::MCP_CALL_TIMEOUT)?
                 .unwrap_or(crate::mcp::CALL_TIMEOUT),
@@ -255,6 +265,20 @@ pub enum ConfigError {
     Timeout {
         /// Name of the variable.
         name: &'static str,
+        /// The value.
+        found: String,
+    },
+    /// A limit that cannot be one.
+    #[error("Set FHIR_MCP_RATE_LIMIT to requests a minute, 0 for no limit: found `{found}`.")]
+    RateLimit {
+        /// The value.
+        found: String,
+    },
+    /// Something that is no origin of a web page.
+    #[error(
+        "Set FHIR_MCP_ALLOWED_ORIGINS to origins as browsers send them, for instance https://app.example.org, separated by blanks: found `{found}`."
+    )]
+    Origin {
         /// The value.
         found: String,
     },
@@ -339,6 +363,35 @@ fn timeout(environment: &Environment, name: &'static str) -> Result<Option<Durat
             name,
             found: value.to_owned(),
         })
+}
+
+fn rate_limit(environment: &Environment) -> Result<Option<NonZeroU32>, ConfigError> {
+    let Some(value) = environment.get(env::MCP_RATE_LIMIT) else {
+        return Ok(Some(RATE_LIMIT));
+    };
+    let limit = value.parse().map_err(|_| ConfigError::RateLimit {
+        found: value.to_owned(),
+    })?;
+    Ok(NonZeroU32::new(limit))
+}
+
+/// Scheme, host and port, and nothing else: a wildcard would let every page in.
+fn origins(environment: &Environment) -> Result<Vec<Url>, ConfigError> {
+    let list = environment
+        .get(env::MCP_ALLOWED_ORIGINS)
+        .unwrap_or_default();
+    list.split([' ', ','])
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            Url::parse(text)
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https"))
+                .filter(|url| url.origin().ascii_serialization() == text.trim_end_matches('/'))
+                .ok_or_else(|| ConfigError::Origin {
+                    found: text.to_owned(),
+                })
+        })
+        .collect()
 }
 
 fn boolean(environment: &Environment, name: &'static str) -> Result<Option<bool>, ConfigError> {

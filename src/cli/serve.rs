@@ -183,6 +183,8 @@ async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<
         let options = HttpOptions {
             public_url: config.public_url.clone(),
             legacy_sessions: config.legacy_sessions,
+            allowed_origins: config.allowed_origins.clone(),
+            rate_limit: config.rate_limit,
         };
         http::run(listener, handler, options, shutdown)
             .await

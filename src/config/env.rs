@@ -13,6 +13,10 @@ pub const MCP_PORT: &str = "FHIR_MCP_PORT";
 pub const MCP_SERVER_URL: &str = "FHIR_MCP_SERVER_URL";
 /// Time limit of a call to the FHIR server, in seconds.
 pub const MCP_REQUEST_TIMEOUT: &str = "FHIR_MCP_REQUEST_TIMEOUT";
+/// Origins of web pages that may call, separated by blanks or commas.
+pub const MCP_ALLOWED_ORIGINS: &str = "FHIR_MCP_ALLOWED_ORIGINS";
+/// Requests of one caller in a minute; 0 for no limit.
+pub const MCP_RATE_LIMIT: &str = "FHIR_MCP_RATE_LIMIT";
 /// Time limit of a call of an MCP client, in seconds.
 pub const MCP_CALL_TIMEOUT: &str = "FHIR_MCP_CALL_TIMEOUT";
 /// Base URL of the FHIR server.

@@ -50,6 +50,13 @@ impl Access {
         Self { hosts, origins }
     }
 
+    /// The same with the origins of other web pages that may call.
+    pub fn with_origins(mut self, origins: &[Url]) -> Self {
+        self.origins
+            .extend(origins.iter().filter_map(origin_with_port));
+        self
+    }
+
     /// The hosts, as the MCP library takes them.
     pub(super) fn hosts(&self) -> &[String] {
         &self.hosts
@@ -101,7 +108,7 @@ pub enum Refusal {
     Host,
     /// It comes from a web page of another site.
     #[error(
-        "The Origin header names another site. Set FHIR_MCP_SERVER_URL if the site is this server's own."
+        "The Origin header names another site. Set FHIR_MCP_SERVER_URL if the site is this server's own, FHIR_MCP_ALLOWED_ORIGINS if it may call this one."
     )]
     Origin,
 }

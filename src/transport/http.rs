@@ -2,12 +2,12 @@
 //! [streamable HTTP](https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http)
 //! at `/mcp`, HTTP with server-sent events at `/sse`, and `GET /healthz`.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroU32, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -21,10 +21,13 @@ use rmcp::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
+use tower_http::cors::CorsLayer;
 use url::Url;
 
 use super::{
+    connections,
     guard::{self, Access},
+    rate::{self, Limiter},
     sse,
 };
 
@@ -36,8 +39,8 @@ pub const MAX_REQUEST_BODY: usize = 4 * 1024 * 1024;
 pub const MAX_REQUESTS: usize = 256;
 /// Sessions of each of the two transports that know sessions.
 pub const MAX_SESSIONS: usize = 256;
-/// How long open requests may take to finish after shutdown began.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a browser may keep the answer to a preflight request.
+const PREFLIGHT_TTL: Duration = Duration::from_secs(600);
 
 /// How the HTTP transports are to behave.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +52,11 @@ pub struct HttpOptions {
     /// Otherwise every answer is one JSON body and nothing is kept between
     /// requests.
     pub legacy_sessions: bool,
+    /// Origins of web pages that may call from a browser (CORS). None may but
+    /// the server's own.
+    pub allowed_origins: Vec<Url>,
+    /// Requests of one caller in a minute; `None` for no limit.
+    pub rate_limit: Option<NonZeroU32>,
 }
 
 /// Serves clients until `shutdown` completes; then open requests get five
@@ -64,14 +72,13 @@ pub async fn run<H: ServerHandler + Clone>(
 ) -> io::Result<()> {
     let stop = CancellationToken::new();
     let router = router(handler, listener.local_addr()?, &options, &stop);
-    let server =
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let mut server = pin!(server.into_future());
+    let mut server = pin!(connections::serve(listener, router, stop.clone()));
     tokio::select! {
-        result = &mut server => return result,
+        () = &mut server => return Ok(()),
         () = shutdown => stop.cancel(),
     }
-    tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(()))
+    server.await;
+    Ok(())
 }
 
 /// All routes. `stop` ends what would otherwise stay open.
@@ -81,7 +88,8 @@ fn router<H: ServerHandler + Clone>(
     options: &HttpOptions,
     stop: &CancellationToken,
 ) -> Router {
-    let access = Access::new(address, options.public_url.as_ref());
+    let access =
+        Access::new(address, options.public_url.as_ref()).with_origins(&options.allowed_origins);
     let sessions = Arc::new(LocalSessionManager::default());
     let mcp = StreamableHttpService::new(
         {
@@ -102,17 +110,53 @@ fn router<H: ServerHandler + Clone>(
         .route_service("/mcp", mcp.clone())
         .route_service("/mcp/", mcp)
         .layer(middleware::from_fn_with_state(sessions, limit_sessions));
-    Router::new()
+    let mut routes = Router::new()
         .merge(mcp)
         .merge(sse::router(handler, stop))
+        .layer(middleware::from_fn(connections::take_body));
+    // Behind authorization, so that it knows who calls.
+    if let Some(per_minute) = options.rate_limit {
+        let limiter = Arc::new(Limiter::new(per_minute));
+        routes = routes.layer(middleware::from_fn_with_state(limiter, rate::limit));
+    }
+    routes
         .layer(middleware::from_fn_with_state(
             Arc::new(Semaphore::new(MAX_REQUESTS)),
             limit_requests,
         ))
+        .layer(cors(&options.allowed_origins))
         .layer(middleware::from_fn_with_state(access, guard::guard))
+        .layer(middleware::from_fn(connections::bound_head))
         // Not guarded: it tells nothing, and whoever probes a container calls
         // it by an address that is not ours to know.
         .route("/healthz", get(|| async { "ok\n" }))
+}
+
+/// Tells browsers that pages of these origins may call, and read the answer.
+fn cors(origins: &[Url]) -> CorsLayer {
+    let origins = origins
+        .iter()
+        .filter_map(|url| HeaderValue::from_str(&url.origin().ascii_serialization()).ok());
+    let name = HeaderName::from_static;
+    CorsLayer::new()
+        .allow_origin(origins.collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            name("last-event-id"),
+            name("mcp-method"),
+            name("mcp-name"),
+            name("mcp-protocol-version"),
+            name("mcp-session-id"),
+        ])
+        .expose_headers([
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            name("mcp-session-id"),
+        ])
+        .max_age(PREFLIGHT_TTL)
 }
 
 /// Answers 503 to whoever would begin one session too many. Only clients

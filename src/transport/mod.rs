@@ -3,8 +3,10 @@
 //!
 //! A transport knows nothing of tools: it serves any [`rmcp::ServerHandler`].
 
+mod connections;
 pub mod guard;
 pub mod http;
 mod lifecycle;
+mod rate;
 pub mod sse;
 pub mod stdio;

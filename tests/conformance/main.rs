@@ -83,6 +83,7 @@ impl Server {
         let options = HttpOptions {
             public_url: None,
             legacy_sessions,
+            ..HttpOptions::default()
         };
         let (stop, stopped) = oneshot::channel();
         let handler = fixtures::Fixtures::default();

@@ -10,6 +10,8 @@
 mod audit;
 /// Constraints of datatypes, broken at random places.
 mod broken_anywhere;
+/// What must be in no log.
+mod canaries;
 /// The binary: exit codes, output, subcommands.
 mod cli;
 /// `validate`: what it shows, and in which form.
@@ -28,6 +30,8 @@ mod client_hostile;
 mod config;
 /// The official examples and other real data, read and written back.
 mod corpus;
+/// The binary under bad input, cancelled calls and signals.
+mod endurance;
 /// Resources in memory that answer like a FHIR server.
 mod fixture_store;
 /// The compartment of a patient, and what the store says of itself.
@@ -46,6 +50,10 @@ mod http;
 mod invalid;
 /// The constraints of the base types, each broken by one change.
 mod invariants;
+/// Links, redirects and references that lead away.
+mod leaks;
+/// Limits of requests over HTTP, and pages of other sites.
+mod limits;
 /// The typed model: its use, and its laws under random input.
 mod model;
 /// The constraints, compared with another FHIRPath engine.
@@ -55,6 +63,8 @@ mod oracle;
 mod profiles;
 /// The text that people read first.
 mod readme;
+/// Web pages that speak to this server.
+mod rebinding;
 /// References, Bundles, narratives and extensions.
 mod references;
 /// The generated JSON Schemas.
@@ -73,3 +83,5 @@ mod terminology;
 mod tool_schemas;
 /// The tools, from client to FHIR server.
 mod tools;
+/// FHIR servers that are too large, too slow or broken.
+mod upstream;

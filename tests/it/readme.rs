@@ -307,6 +307,10 @@ fn all_variables_are_listed_with_their_defaults() {
             "FHIR_MCP_CALL_TIMEOUT",
             config.call_timeout.as_secs().to_string(),
         ),
+        (
+            "FHIR_MCP_RATE_LIMIT",
+            config.rate_limit.unwrap().to_string(),
+        ),
     ];
     for cells in rows {
         let name = cells[1].trim_matches('`');

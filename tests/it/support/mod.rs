@@ -5,5 +5,8 @@ pub(crate) mod cases;
 pub(crate) mod constraints;
 pub(crate) mod echo_server;
 pub(crate) mod fhir_server;
+pub(crate) mod log;
 pub(crate) mod package;
 pub(crate) mod program;
+pub(crate) mod running;
+pub(crate) mod silent_server;
