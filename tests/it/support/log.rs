@@ -2,13 +2,13 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
 use base64::{Engine as _, engine::general_purpose};
 use fhir_mcp_server::{config::LogLevel, logging};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, level_filters::LevelFilter, subscriber::DefaultGuard};
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
 /// Takes in what this thread logs, at the level TRACE by the filter of the
@@ -20,12 +20,14 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn start() -> Self {
+        // With one subscriber alone, a line that a thread without any comes to
+        // first counts as one that nobody wants, on all threads.
+        static SECOND: OnceLock<Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| Dispatch::new(tracing_subscriber::registry().with(LevelFilter::OFF)));
         let lines = Lines::default();
         let layer = tracing_subscriber::fmt::layer()
             .json()
             .with_writer(lines.clone());
-        // Over all layers: filters of single ones go wrong when other threads,
-        // which log nowhere, come to a line first.
         let subscriber = tracing_subscriber::registry()
             .with(logging::targets(LogLevel::Trace))
             .with(layer);
