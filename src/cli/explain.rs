@@ -10,7 +10,7 @@ use std::{
 use super::USAGE;
 use crate::{
     model::{Constraint, Rule, near},
-    validation::constraints,
+    validation::{constrained, constraints},
 };
 
 /// Where the specification says what conformance is.
@@ -97,7 +97,7 @@ pub fn constraint(key: &str) -> Option<ConstraintUse> {
         .find(|constraint| constraint.key == key)?;
     Some(ConstraintUse {
         constraint,
-        on: Vec::new(),
+        on: constrained(key),
     })
 }
 
@@ -284,6 +284,20 @@ mod tests {
             Specification:\n  Constraints of Observation\n  \
             https://hl7.org/fhir/R4/observation.html#invs\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_constraint_says_what_it_is_of() {
+        let on = |key| constraint(key).map(|found| found.on);
+        assert_eq!(on("obs-3"), Some(vec!["Observation.referenceRange"]));
+        assert_eq!(on("dom-3"), Some(vec!["DomainResource"]));
+        assert_eq!(on("ele-1"), Some(vec!["Element"]));
+        assert_eq!(on("ext-1"), Some(vec!["Extension"]));
+        assert_eq!(on("ref-1"), Some(vec!["Reference"]));
+        assert_eq!(on("tst-8"), Some(vec!["TestScript.test.action.operation"]));
+        for key in constraint_keys() {
+            assert!(on(key).is_some_and(|on| !on.is_empty()), "{key}");
+        }
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct Constraint {
     pub key: String,
     /// The structure that it is of, where its key has several meanings.
     pub structure: Option<String>,
+    /// The types, and the paths of the elements, that have it.
+    pub on: Vec<String>,
     pub severity: String,
     pub best_practice: bool,
     pub human: String,

@@ -3,11 +3,20 @@
 /// Suggestions at most.
 const MAX_SUGGESTIONS: usize = 3;
 
+/// Names of more bytes are no mistyped ones.
+const LONGEST: usize = 64;
+
+/// Edits at most from what was written to what was meant.
+const MOST_EDITS: usize = 4;
+
 /// The candidates that lie near a name, the nearest first: case, `-` and `_`
 /// do not count, a third of the letters may differ.
 pub fn matches<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    if name.len() > LONGEST {
+        return Vec::new();
+    }
     let wanted = folded(name);
-    let limit = (wanted.chars().count() / 3).clamp(1, 4);
+    let limit = (wanted.chars().count() / 3).clamp(1, MOST_EDITS);
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter_map(|candidate| {
@@ -26,12 +35,16 @@ pub fn matches<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// Edit distance; a name that merely continues the other counts as near, too.
 fn distance(wanted: &str, candidate: &str) -> usize {
-    let edits = strsim::osa_distance(wanted, candidate);
     let shared = wanted.len().min(candidate.len());
     if shared >= 4 && (candidate.starts_with(wanted) || wanted.starts_with(candidate)) {
-        return edits.min(2);
+        return wanted.len().abs_diff(candidate.len()).min(2);
     }
-    edits
+    // It takes as many edits to make them equally long; most names end here.
+    let lengths = wanted.chars().count().abs_diff(candidate.chars().count());
+    if lengths > MOST_EDITS {
+        return lengths;
+    }
+    strsim::osa_distance(wanted, candidate)
 }
 
 fn folded(name: &str) -> String {
@@ -56,5 +69,7 @@ mod tests {
             ["birthdate"]
         );
         assert_eq!(matches("Xyzzy", types), [""; 0]);
+        let long = "Observation".repeat(100_000);
+        assert_eq!(matches(&long, types), [""; 0]);
     }
 }

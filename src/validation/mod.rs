@@ -28,7 +28,7 @@ use crate::model::{
 
 use terminology::Memo;
 
-pub use invariant::constraints;
+pub use invariant::{constrained, constraints};
 pub use profile::{PackageError, ProfileError};
 
 /// How far validation goes; each level includes those before it.

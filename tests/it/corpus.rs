@@ -168,23 +168,18 @@ fn json_files(folder: &Path, limit: u64) -> Vec<PathBuf> {
 /// File name → the errors that it really has, in the order of the alphabet.
 fn pinned_exceptions() -> BTreeMap<String, Vec<String>> {
     let mut exceptions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in ["exceptions.json", "exceptions-validation-references.json"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fixtures")
-            .join(name);
-        let pinned: Value =
-            serde_json::from_slice(&fs::read(path).expect("the file")).expect("JSON");
-        for file in pinned["exceptions"].as_array().expect("a list") {
-            let text = |value: &Value| value.as_str().expect("a string").to_owned();
-            assert!(!text(&file["reason"]).is_empty(), "a reason: {file}");
-            let issues = file["issues"].as_array().expect("issues").iter();
-            let issues = issues
-                .map(|issue| format!("{} {}", text(&issue["code"]), text(&issue["expression"])));
-            exceptions
-                .entry(text(&file["file"]))
-                .or_default()
-                .extend(issues);
-        }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/exceptions.json");
+    let pinned: Value = serde_json::from_slice(&fs::read(path).expect("the file")).expect("JSON");
+    for file in pinned["exceptions"].as_array().expect("a list") {
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
+        assert!(!text(&file["reason"]).is_empty(), "a reason: {file}");
+        let issues = file["issues"].as_array().expect("issues").iter();
+        let issues =
+            issues.map(|issue| format!("{} {}", text(&issue["code"]), text(&issue["expression"])));
+        exceptions
+            .entry(text(&file["file"]))
+            .or_default()
+            .extend(issues);
     }
     exceptions.values_mut().for_each(|issues| issues.sort());
     exceptions

@@ -20,7 +20,10 @@ pub(super) fn lower(definitions: &Definitions, model: &mut Model) -> Result<(), 
     for constraint in &definitions.constraints {
         // Only its text is asked for.
         if ELSEWHERE.contains(&constraint.key.as_str()) && !constraint.key.starts_with("txt") {
-            add(constraint, model, None)?;
+            let index = add(constraint, model, None)?;
+            if constraint.key == "ele-1" {
+                note(index, "Element", model);
+            }
         }
     }
     for structure in &definitions.structures {
@@ -51,6 +54,13 @@ fn attach(
     model: &mut Model,
 ) -> Result<(), Error> {
     if ELSEWHERE.contains(&key) {
+        let known = model.constraints.iter().position(|known| known.key == key);
+        // Every resource repeats those of DomainResource.
+        if let Some(index) = known
+            && (structure.is_abstract || !key.starts_with("dom-"))
+        {
+            note(index, &element.path, model);
+        }
         return Ok(());
     }
     let means = |constraint: &&parse::Constraint| {
@@ -65,6 +75,7 @@ fn attach(
     };
     let of = (!constraint.structures.is_empty()).then_some(structure.name.as_str());
     let index = add(constraint, model, of)?;
+    note(index, &element.path, model);
     if let Some(r#type) = model.types.get_mut(&element.path) {
         r#type.constraints.push(index);
         return Ok(());
@@ -97,6 +108,15 @@ fn attach(
         }
     }
     Ok(())
+}
+
+/// Notes that a type or an element has a constraint.
+fn note(index: usize, path: &str, model: &mut Model) {
+    if let Some(constraint) = model.constraints.get_mut(index)
+        && !constraint.on.iter().any(|known| known == path)
+    {
+        constraint.on.push(path.to_owned());
+    }
 }
 
 /// An element that refers to another has the constraints of that one, under
@@ -146,6 +166,7 @@ fn add(
     model.constraints.push(Constraint {
         key: constraint.key.clone(),
         structure: structure.map(str::to_owned),
+        on: Vec::new(),
         severity: constraint.severity.clone(),
         best_practice: constraint.best_practice,
         human: one_line(&constraint.human),

@@ -208,10 +208,22 @@ fn constraint(index: u16) -> Option<&'static Constraint> {
 pub fn constraints() -> &'static [Constraint] {
     // Read when the first one is broken: nothing of it is done at the start.
     static CONSTRAINTS: OnceLock<Vec<Constraint>> = OnceLock::new();
-    CONSTRAINTS.get_or_init(|| {
-        const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/fhir/constraints.txt"));
-        TEXT.lines().map(parse_constraint).collect()
-    })
+    CONSTRAINTS.get_or_init(|| TEXT.lines().map(parse_constraint).collect())
+}
+
+const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/fhir/constraints.txt"));
+
+/// The types, and the paths of the elements, that have the constraint with this
+/// key: `Period`, `Observation.referenceRange`.
+pub fn constrained(key: &str) -> Vec<&'static str> {
+    let lines = TEXT.lines().map(|line| line.split('\t'));
+    lines
+        .filter_map(|mut fields| {
+            let known = fields.next()?;
+            fields.next_back().filter(|_| known == key)
+        })
+        .flat_map(str::split_whitespace)
+        .collect()
 }
 
 fn parse_constraint(line: &'static str) -> Constraint {

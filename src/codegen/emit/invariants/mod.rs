@@ -24,7 +24,8 @@ const BY_HAND: &[&str] = &[
 ];
 
 /// The functions, and the texts: key, severity, whether it is but good
-/// practice, what it asks for in words and in FHIRPath, a line each.
+/// practice, what it asks for in words and in FHIRPath, and the types and
+/// elements that have it with spaces between them, a line each.
 pub(super) fn emit(model: &Model) -> Result<[GeneratedFile; 2], Error> {
     let mut writer = Writer::new();
     writer.line(HEADER);
@@ -84,6 +85,7 @@ fn push_constraint(constraint: &Constraint, text: &mut String) -> Result<(), Err
         best_practice,
         &constraint.human,
         &constraint.expression,
+        &constraint.on.join(" "),
     ];
     for field in fields {
         refuse_separators(&constraint.key, field, &['\t', '\n', '\r'])?;
