@@ -143,3 +143,24 @@ fn star(expression: &str, pattern: &str) -> String {
         expression.to_owned()
     }
 }
+
+#[test]
+fn names_that_were_meant_are_looked_for_at_first_alone() {
+    let hinted = |members: &[String]| {
+        let document = format!("{{\"resourceType\":\"Patient\",{}}}", members.join(","));
+        let reading = Resource::from_slice(document.as_bytes());
+        assert_eq!(reading.issues.len(), members.len());
+        let near = reading.issues.iter();
+        near.filter(|issue| issue.expected.contains("near: birthDate"))
+            .count()
+    };
+    let members: Vec<String> = (100..400)
+        .map(|index| format!("\"birthDate{index}\":1"))
+        .collect();
+    assert_eq!(hinted(&members), 100);
+    // A name that nobody mistypes: comparing it would take minutes.
+    assert_eq!(
+        hinted(&[format!("\"birthDate{}\":1", "x".repeat(1_000_000))]),
+        0
+    );
+}

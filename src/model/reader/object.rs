@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
             format!("no _ sibling on {bare}, which is not primitive")
         } else {
             let names = definition.keys.iter().map(|key| key.name);
-            match near::matches(bare, names).first() {
+            match self.near(bare, names) {
                 Some(near) => format!("an element of {} (near: {near})", definition.name),
                 None => format!("an element of {}", definition.name),
             }
@@ -208,6 +208,20 @@ impl<'a> Reader<'a> {
             format!("the property {}", quoted(name)),
         );
         self.skip_value();
+    }
+
+    /// The name that was meant, for the first issues of a document: it takes far
+    /// longer than to read one.
+    fn near(
+        &self,
+        name: &str,
+        names: impl IntoIterator<Item = &'static str>,
+    ) -> Option<&'static str> {
+        const MOST: usize = 100;
+        match self.issues.len() < MOST {
+            true => near::matches(name, names).first().copied(),
+            false => None,
+        }
     }
 
     pub(crate) fn duplicate_key(&mut self, name: &str, at: usize) {
@@ -450,8 +464,8 @@ impl<'a> Reader<'a> {
                     }
                 }
                 None => {
-                    let near = near::matches(&name, Resource::TYPES.iter().copied());
-                    let expected = match near.first() {
+                    let near = self.near(&name, Resource::TYPES.iter().copied());
+                    let expected = match near {
                         Some(near) => format!("one of the 146 resource types of R4 (near: {near})"),
                         None => "one of the 146 resource types of R4".into(),
                     };
