@@ -8,7 +8,7 @@ use std::{
 };
 
 use fhir_mcp_server::{
-    model::Rule,
+    model::{Resource, Rule},
     validation::{Options, Validator},
 };
 use serde::Deserialize;

@@ -181,3 +181,114 @@ fn what_a_differential_must_not_say_is_refused() {
         assert!(error.to_string().contains(reason), "{error}");
     }
 }
+
+/// What an Observation lacks of a profile: `rule place`.
+fn lacks(elements: serde_json::Value, members: serde_json::Value) -> Vec<String> {
+    let registry = Registry::default();
+    let mut base = |url: &str| Ok(registry.profile(url).expect("known")?.root.clone());
+    let profile = load::build(&observation(elements), &mut base).expect("a profile");
+    let mut document = members;
+    document["resourceType"] = "Observation".into();
+    document["status"] = "final".into();
+    document["code"] = serde_json::json!({"text": "x"});
+    let reading = crate::model::Resource::from_slice(document.to_string().as_bytes());
+    assert!(reading.is_valid(), "{:?}", reading.issues);
+    let resource = reading.value.expect("a resource");
+    let subject = Subject {
+        registry: &registry,
+        resource: resource.as_object(),
+        complete: true,
+        must_support: false,
+    };
+    let value = Value::root(Node::Object(resource.as_object()));
+    let found = walk::check(subject, &Arc::new(profile), value, &Place::ROOT, 0);
+    found
+        .iter()
+        .map(|finding| format!("{} {}", finding.rule.code(), finding.below))
+        .collect()
+}
+
+#[test]
+fn slices_are_told_apart_by_what_is_there() {
+    let elements = serde_json::json!([
+        {"id": "Observation.component", "path": "Observation.component", "slicing": {
+            "discriminator": [{"type": "exists", "path": "interpretation"}], "rules": "closed"}},
+        {"id": "Observation.component:with", "path": "Observation.component",
+            "sliceName": "with", "max": "1"},
+        {"id": "Observation.component:with.interpretation",
+            "path": "Observation.component.interpretation", "min": 1},
+        {"id": "Observation.component:without", "path": "Observation.component",
+            "sliceName": "without", "min": 1},
+        {"id": "Observation.component:without.interpretation",
+            "path": "Observation.component.interpretation", "max": "0"},
+    ]);
+    let with = serde_json::json!({"code": {"text": "a"}, "interpretation": [{"text": "b"}]});
+    let without = serde_json::json!({"code": {"text": "a"}});
+    for (component, expected) in [
+        (vec![&with, &without, &without], 0),
+        (vec![&without], 0),
+        (vec![&with], 1),
+        (vec![&with, &with, &without], 1),
+        (vec![&with, &with], 2),
+    ] {
+        let members = serde_json::json!({"component": component});
+        let found = lacks(elements.clone(), members.clone());
+        assert_eq!(found.len(), expected, "{members}: {found:?}");
+        let cardinality = |text: &String| text.starts_with("profile-cardinality component");
+        assert!(found.iter().all(cardinality), "{found:?}");
+    }
+}
+
+#[test]
+fn values_of_no_slice_stand_at_the_end_where_a_profile_says_so() {
+    let elements = serde_json::json!([
+        {"id": "Observation.note", "path": "Observation.note", "slicing": {
+            "discriminator": [{"type": "value", "path": "text"}], "rules": "openAtEnd"}},
+        {"id": "Observation.note:a", "path": "Observation.note", "sliceName": "a"},
+        {"id": "Observation.note:a.text", "path": "Observation.note.text",
+            "fixedMarkdown": "a"},
+    ]);
+    let notes = |texts: &[&str]| {
+        let notes: Vec<_> = texts
+            .iter()
+            .map(|text| serde_json::json!({"text": text}))
+            .collect();
+        lacks(elements.clone(), serde_json::json!({"note": notes}))
+    };
+    assert_eq!(notes(&["a", "a", "x", "y"]), [""; 0]);
+    assert_eq!(notes(&["a", "x", "a"]), ["profile-slicing note[2]"]);
+}
+
+#[test]
+fn slices_are_told_apart_by_the_profile_of_what_a_reference_resolves_to() {
+    let url = format!("{BASE}bodyweight");
+    let elements = serde_json::json!([
+        {"id": "Observation.hasMember", "path": "Observation.hasMember", "slicing": {
+            "discriminator": [{"type": "profile", "path": "resolve()"}], "rules": "open"}},
+        {"id": "Observation.hasMember:weight", "path": "Observation.hasMember",
+            "sliceName": "weight", "min": 1,
+            "type": [{"code": "Reference", "targetProfile": [url]}]},
+    ]);
+    let member = |unit: &str| {
+        serde_json::json!({
+            "contained": [{
+                "resourceType": "Observation", "id": "w", "status": "final",
+                "category": [{"coding": [{
+                    "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                    "code": "vital-signs"
+                }]}],
+                "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+                "subject": {"reference": "Patient/1"},
+                "effectiveDateTime": "2020-01-01",
+                "valueQuantity": {"value": 70, "unit": unit, "code": unit,
+                    "system": "http://unitsofmeasure.org"}
+            }],
+            "hasMember": [{"reference": "#w"}]
+        })
+    };
+    assert_eq!(lacks(elements.clone(), member("kg")), [""; 0]);
+    assert_eq!(
+        lacks(elements.clone(), member("cm")),
+        ["profile-cardinality hasMember"]
+    );
+}
