@@ -274,7 +274,7 @@ impl PatientCompartment<'_> {
             let source = parts.next().unwrap_or_default();
             let code = parts.next().unwrap_or("*");
             let target = parts.next();
-            let leaves = modifier != ""
+            let leaves = !modifier.is_empty()
                 || source == "*"
                 || code == "*"
                 || match reverse {

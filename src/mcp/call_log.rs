@@ -51,7 +51,7 @@ impl CallLog {
             resource_type: arguments.and_then(resource_type),
             call,
             begin: Instant::now(),
-            request_bytes: arguments.map_or(0, |arguments| size(arguments)),
+            request_bytes: arguments.map_or(0, size),
             is_written: false,
         }
     }

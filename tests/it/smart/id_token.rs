@@ -38,7 +38,7 @@ fn claims(origin: &str, changes: &Value) -> Value {
 fn with_id_token(number: usize, id_token: String) -> Reply {
     let mut reply = token(number);
     reply["id_token"] = json!(id_token);
-    Reply::json(200, reply.to_string()).as_json()
+    Reply::json(200, reply.to_string()).into_json()
 }
 
 /// The user of an id token with these claims.

@@ -231,8 +231,8 @@ fn files() -> Vec<Case> {
                         .get("refresh_token")
                         .is_none_or(|given| *given != format!("refresh-{}", call.tokens - 1));
                     match reused {
-                        true => Reply::json(400, r#"{"error":"invalid_grant"}"#).as_json(),
-                        false => Reply::json(200, token(call.tokens).to_string()).as_json(),
+                        true => Reply::json(400, r#"{"error":"invalid_grant"}"#).into_json(),
+                        false => Reply::json(200, token(call.tokens).to_string()).into_json(),
                     }
                 })
             })

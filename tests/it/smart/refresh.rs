@@ -59,7 +59,7 @@ async fn answering(reply: impl Fn(usize) -> (u16, Value) + Send + Sync + 'static
     Ehr::start(move |call| {
         (call.path == "/token").then(|| {
             let (status, body) = reply(call.tokens);
-            Reply::json(status, body.to_string()).as_json()
+            Reply::json(status, body.to_string()).into_json()
         })
     })
     .await

@@ -36,14 +36,21 @@ fn upstream(flags: &[&str], variables: &[(&str, &str)]) -> Result<Upstream, Stri
     }
 }
 
+/// Variables, and what the message must name.
+type Contradiction<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "the count is for whoever runs the tests"
+)]
 fn settings_that_contradict_each_other_are_named() {
     let key = ("FHIR_SERVER_AUTH_PRIVATE_KEY_FILE", "Cargo.toml");
     let missing = ("FHIR_SERVER_AUTH_TOKEN_FILE", "/nowhere");
     let grant = ("FHIR_SERVER_AUTH_GRANT", "client_credentials");
     let headers = |value| ("FHIR_SERVER_AUTH_HEADERS", value);
     let http = ("FHIR_SERVER_BASE_URL", "http://fhir.example.org/r4");
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    let cases: &[Contradiction<'_>] = &[
         (
             &[BASE, TOKEN, ID, SCOPES],
             &["FHIR_SERVER_ACCESS_TOKEN", "FHIR_SERVER_CLIENT_ID"],

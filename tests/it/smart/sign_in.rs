@@ -64,7 +64,7 @@ async fn answered(names_issuer: bool, query: &str) -> Result<TokenSet, AuthError
 /// With an answer of the token endpoint.
 async fn replied(status: u16, body: Value) -> Result<TokenSet, AuthError> {
     let ehr = Ehr::start(move |call| {
-        (call.path == "/token").then(|| Reply::json(status, body.to_string()).as_json())
+        (call.path == "/token").then(|| Reply::json(status, body.to_string()).into_json())
     })
     .await;
     exchange(&ehr.client()).await

@@ -107,7 +107,7 @@ pub(crate) fn standard(call: &Call<'_>) -> Reply {
         "/.well-known/smart-configuration" => {
             Reply::json(200, configuration(&call.origin).to_string())
         }
-        "/token" => Reply::json(200, token(call.tokens).to_string()).as_json(),
+        "/token" => Reply::json(200, token(call.tokens).to_string()).into_json(),
         "/jwks" => Reply::json(
             200,
             json!({"keys": [jwk(RSA, Algorithm::RS256, "key-1")]}).to_string(),

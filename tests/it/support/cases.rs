@@ -18,6 +18,10 @@ pub(crate) use case;
 
 /// Runs all cases, prints how many there are, and fails with the names of
 /// those that do not hold.
+#[expect(
+    clippy::print_stdout,
+    reason = "the count is for whoever runs the tests"
+)]
 pub(crate) async fn hold(area: &str, at_least: usize, cases: Vec<Case>) {
     let count = cases.len();
     let mut failed = Vec::new();

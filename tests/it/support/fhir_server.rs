@@ -45,7 +45,7 @@ impl Reply {
     }
 
     /// The same as plain JSON.
-    pub(crate) fn as_json(self) -> Self {
+    pub(crate) fn into_json(self) -> Self {
         match self {
             Self::Answer(mut response) => {
                 let json = axum::http::HeaderValue::from_static("application/json");
