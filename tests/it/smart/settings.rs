@@ -40,10 +40,6 @@ fn upstream(flags: &[&str], variables: &[(&str, &str)]) -> Result<Upstream, Stri
 type Contradiction<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the count is for whoever runs the tests"
-)]
 fn settings_that_contradict_each_other_are_named() {
     let key = ("FHIR_SERVER_AUTH_PRIVATE_KEY_FILE", "Cargo.toml");
     let missing = ("FHIR_SERVER_AUTH_TOKEN_FILE", "/nowhere");
