@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Flags;
 
+mod authorization;
 pub mod explain;
 mod loaded;
 pub mod login;
@@ -77,7 +78,7 @@ const AFTER_LONG_HELP: &str = "\
 Environment variables (read from .env in the working directory, too; the environment wins):
   FHIR_SERVER_BASE_URL             base URL of the FHIR server; needed unless --fixtures is given
   FHIR_SERVER_ACCESS_TOKEN         bearer token for the FHIR server
-  FHIR_MCP_HOST                    address to listen on, a loopback one [default: localhost]
+  FHIR_MCP_HOST                    address to listen on [default: localhost]
   FHIR_MCP_PORT                    port to listen on; 0 takes a free one [default: 8000]
   FHIR_MCP_SERVER_URL              URL that clients use, if a proxy stands in front
   FHIR_MCP_REQUEST_TIMEOUT         seconds that a call to the FHIR server may take [default: 30]
@@ -87,8 +88,10 @@ Environment variables (read from .env in the working directory, too; the environ
   FHIR_SERVER_CLIENT_ID, FHIR_SERVER_CLIENT_SECRET, FHIR_SERVER_SCOPES
                                    OAuth client at the FHIR server, and what to ask for
   FHIR_SERVER_AUTH_…               other ways in at the FHIR server: see the README
+  FHIR_MCP_AUTHORIZATION_SERVER    issuer of the tokens of MCP clients
+  FHIR_MCP_SEAL_KEY                secret that seals client ids and sessions, for replicas
   FHIR_SERVER_DISABLE_AUTHORIZATION
-                                   accepted; without effect until authorization is there
+                                   true: MCP clients need no token
   NO_COLOR                         no colour on a terminal
 
 Exit codes: 0 success; 1 the server failed, or `validate` found an error; 2 wrong flags,

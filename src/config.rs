@@ -6,10 +6,12 @@ use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Durat
 use clap::ValueEnum;
 use url::Url;
 
+mod authorization;
 mod dotenv;
 pub mod env;
 pub mod upstream;
 
+pub use authorization::{Authorization, AuthorizationError, Facade};
 pub use env::{Environment, EnvironmentError};
 pub use upstream::{Upstream, UpstreamError};
 
@@ -76,6 +78,27 @@ pub struct Flags {
     /// streams.
     #[arg(long)]
     pub legacy_sessions: bool,
+
+    /// Let one token of the FHIR server serve all users
+    ///
+    /// Needed where FHIR_SERVER_ACCESS_TOKEN is set and other people can
+    /// connect over HTTP: each of them then acts as its user.
+    #[arg(long)]
+    pub shared_upstream: bool,
+
+    /// Serve without authorization on an address that others can reach
+    ///
+    /// Needed where FHIR_MCP_HOST is no loopback address and MCP clients are
+    /// not authorized: everyone who reaches it can then read every record.
+    #[arg(long)]
+    pub open_to_network: bool,
+
+    /// Keep the sign-ins of users on this Redis server: redis://HOST:PORT
+    ///
+    /// For several replicas, and to outlive a restart. In memory otherwise.
+    /// With FHIR_SERVER_CLIENT_ID and FHIR_SERVER_SCOPES.
+    #[arg(long, value_name = "URL")]
+    pub token_store: Option<String>,
 
     /// How much to log, to standard error
     #[arg(long, value_enum, ignore_case = true, default_value_t = LogLevel::Info)]
@@ -145,6 +168,8 @@ pub struct Config {
     /// URL under which clients reach the HTTP transports, if it is not the
     /// address they listen on.
     pub public_url: Option<Url>,
+    /// How MCP clients are authorized.
+    pub authorization: Authorization,
     /// Whether HTTP clients get sessions.
     pub legacy_sessions: bool,
     /// FHIR packages with profiles and value sets.
@@ -167,13 +192,20 @@ pub struct Config {
     pub without_effect: Vec<&'static str>,
 }
 
-/// A loopback address to listen on.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// `localhost` or a loopback address, without brackets.
+    /// A name or an address, without brackets.
     pub host: String,
     /// Port; 0 stands for a free one.
     pub port: u16,
+}
+
+impl Listen {
+    /// Whether only this machine can connect.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
 }
 
 /// Where clinical data comes from.
@@ -198,7 +230,6 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]: one sentence that says what to set.
     pub fn new(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
-        let disable_authorization = boolean(environment, env::SERVER_DISABLE_AUTHORIZATION)?;
         let listen = Listen {
             host: environment
                 .get(env::MCP_HOST)
@@ -207,16 +238,15 @@ impl Config {
                 .to_owned(),
             port: port(environment)?,
         };
-        if flags.transport != TransportKind::Stdio && !is_loopback(&listen.host) {
-            return Err(ConfigError::NotLoopback { host: listen.host });
-        }
+        let data = data_source(flags, environment)?;
         Ok(Self {
             transport: flags.transport,
-            listen,
             public_url: web_url(environment, env::MCP_SERVER_URL)?,
+            authorization: Authorization::new(flags, environment, &data, &listen.host)?,
+            listen,
             legacy_sessions: flags.legacy_sessions,
             packages: flags.package.clone(),
-            data: data_source(flags, environment)?,
+            data,
             allow_writes: flags.allow_writes,
             on_invalid: flags.on_invalid,
             allowed_origins: origins(environment)?,
@@ -224,7 +254,7 @@ impl Config {
             audit: flags.audit.clone(),
             call_timeout: timeout(environment, env::MCP_CALL_TIMEOUT)?
                 .unwrap_or(crate::mcp::CALL_TIMEOUT),
-            without_effect: without_effect(flags, environment, disable_authorization),
+            without_effect: without_effect(flags, environment),
         })
     }
 }
@@ -293,14 +323,9 @@ pub enum ConfigError {
     /// Credentials for the FHIR server that cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// An address that others can reach.
-    #[error(
-        "Set FHIR_MCP_HOST to localhost, 127.0.0.1 or ::1: there is no authorization of MCP clients yet, so everyone who reaches `{host}` could read every record."
-    )]
-    NotLoopback {
-        /// The value.
-        host: String,
-    },
+    /// Authorization that cannot work.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
 }
 
 fn data_source(flags: &Flags, environment: &Environment) -> Result<DataSource, ConfigError> {
@@ -413,25 +438,10 @@ fn is_loopback(host: &str) -> bool {
         || IpAddr::from_str(host).is_ok_and(|address| address.is_loopback())
 }
 
-fn without_effect(
-    flags: &Flags,
-    environment: &Environment,
-    disable_authorization: Option<bool>,
-) -> Vec<&'static str> {
-    let mut names = vec![
-        env::SERVER_CLIENT_ID,
-        env::SERVER_CLIENT_SECRET,
-        env::SERVER_SCOPES,
-    ];
-    let grant = environment.get(env::AUTH_GRANT);
-    let key = environment.get(env::AUTH_PRIVATE_KEY_FILE);
-    // Over HTTP each user would have to sign in.
-    let of_users = flags.transport != TransportKind::Stdio
-        && grant != Some("client_credentials")
-        && (grant.is_some() || key.is_none());
-    names.retain(|name| of_users && environment.get(name).is_some());
-    if disable_authorization == Some(false) {
-        names.push(env::SERVER_DISABLE_AUTHORIZATION);
-    }
+/// Over stdio nobody is authorized: whoever starts the program uses it.
+fn without_effect(flags: &Flags, environment: &Environment) -> Vec<&'static str> {
+    let mut names = vec![env::MCP_AUTHORIZATION_SERVER, env::MCP_SEAL_KEY];
+    let stdio = flags.transport == TransportKind::Stdio;
+    names.retain(|name| stdio && environment.get(name).is_some());
     names
 }

@@ -1,11 +1,17 @@
 //! Authorization, towards the FHIR server and towards MCP clients. Two tokens,
 //! two audiences: neither is ever passed to the other side.
 
+pub mod clock;
 pub mod compartment;
 pub mod endpoint;
 pub mod error;
+pub mod facade;
 pub mod http;
 pub mod jwks;
+pub mod protected_resource;
+pub mod resource_server;
+pub mod scope;
+pub mod seal;
 pub mod smart;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 use rmcp::ServerHandler;
 use tokio::net::{TcpListener, lookup_host};
 
-use super::{USAGE, loaded};
+use super::{USAGE, authorization, loaded};
 use crate::{
     auth::AuthError,
     client::{self, AuditLog, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError},
@@ -38,7 +38,7 @@ pub fn run(flags: &Flags) -> ExitCode {
     };
     logging::start(flags.log_level, flags.log_format);
     for name in &config.without_effect {
-        tracing::warn!("{name} is set, and has no effect until authorization is there");
+        tracing::warn!("{name} is set, and has no effect over stdio");
     }
     match start(&config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +77,7 @@ enum ServeError {
     #[error("the system gives no threads or no signals to work with")]
     Runtime(#[source] io::Error),
     #[error(
-        "set FHIR_MCP_HOST and FHIR_MCP_PORT to a loopback address and a free port; cannot listen on {host}, port {port}"
+        "set FHIR_MCP_HOST and FHIR_MCP_PORT to an address of this machine and a free port; cannot listen on {host}, port {port}"
     )]
     Listen {
         host: String,
@@ -85,6 +85,8 @@ enum ServeError {
         #[source]
         error: io::Error,
     },
+    #[error("clients cannot be authorized")]
+    Authorization(#[from] authorization::AuthorizationError),
     #[error("serving over HTTP failed")]
     Http(#[source] io::Error),
     #[error("serving over standard input and output failed")]
@@ -167,24 +169,33 @@ async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<
         tracing::info!("serving on standard input and output");
         stdio::run(handler, shutdown).await?;
     } else {
-        let listener = listen(&config.listen)
-            .await
-            .map_err(|error| ServeError::Listen {
-                host: config.listen.host.clone(),
-                port: config.listen.port,
-                error,
-            })?;
+        let listener = listen(config).await.map_err(|error| ServeError::Listen {
+            host: config.listen.host.clone(),
+            port: config.listen.port,
+            error,
+        })?;
         let address = listener.local_addr().map_err(ServeError::Http)?;
         let path = match config.transport {
             TransportKind::Sse => "/sse",
             _ => "/mcp",
         };
-        tracing::info!("listening on http://{address}{path}");
+        let base =
+            authorization::base(config, address).map_err(authorization::AuthorizationError::Url)?;
+        let authorization = authorization::authorization(config, &base).await?;
+        match &authorization {
+            None => tracing::info!("listening on http://{address}{path}"),
+            // A token is for this very URL.
+            Some(authorization) => {
+                let base = authorization.resource.base();
+                tracing::info!("listening on {address}; clients use {base}{path} and authorize");
+            }
+        }
         let options = HttpOptions {
             public_url: config.public_url.clone(),
             legacy_sessions: config.legacy_sessions,
             allowed_origins: config.allowed_origins.clone(),
             rate_limit: config.rate_limit,
+            authorization,
         };
         http::run(listener, handler, options, shutdown)
             .await
@@ -194,18 +205,20 @@ async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<
     Ok(())
 }
 
-/// Listens on a loopback address of the host; on an IPv4 one if there is one,
-/// since that is what most clients try first for `localhost`.
-async fn listen(listen: &Listen) -> io::Result<TcpListener> {
-    let mut addresses: Vec<SocketAddr> = lookup_host((listen.host.as_str(), listen.port))
-        .await?
-        .filter(|address| address.ip().is_loopback())
-        .collect();
+/// Listens on an address of the host; on an IPv4 one if there is one, since
+/// that is what most clients try first for `localhost`. A name that is meant to
+/// be this machine must not lead elsewhere.
+async fn listen(config: &Config) -> io::Result<TcpListener> {
+    let Listen { host, port } = &config.listen;
+    let mut addresses: Vec<SocketAddr> = lookup_host((host.as_str(), *port)).await?.collect();
+    if config.listen.is_loopback() {
+        addresses.retain(|address| address.ip().is_loopback());
+    }
     addresses.sort_by_key(SocketAddr::is_ipv6);
     if addresses.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::AddrNotAvailable,
-            "the name has no loopback address",
+            "the name has no address that may be used",
         ));
     }
     TcpListener::bind(addresses.as_slice()).await

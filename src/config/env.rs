@@ -19,6 +19,10 @@ pub const MCP_ALLOWED_ORIGINS: &str = "FHIR_MCP_ALLOWED_ORIGINS";
 pub const MCP_RATE_LIMIT: &str = "FHIR_MCP_RATE_LIMIT";
 /// Time limit of a call of an MCP client, in seconds.
 pub const MCP_CALL_TIMEOUT: &str = "FHIR_MCP_CALL_TIMEOUT";
+/// Issuer of the tokens of MCP clients.
+pub const MCP_AUTHORIZATION_SERVER: &str = "FHIR_MCP_AUTHORIZATION_SERVER";
+/// Secret that seals client ids and sessions.
+pub const MCP_SEAL_KEY: &str = "FHIR_MCP_SEAL_KEY";
 /// Base URL of the FHIR server.
 pub const SERVER_BASE_URL: &str = "FHIR_SERVER_BASE_URL";
 /// Bearer token for the FHIR server.

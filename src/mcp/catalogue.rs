@@ -100,7 +100,7 @@ pub(crate) fn find(name: &str, options: Options) -> Option<&'static ToolEntry> {
 }
 
 /// Whether a tool with this name writes.
-pub(crate) fn is_write(name: &str) -> bool {
+pub fn is_write(name: &str) -> bool {
     ALL.iter()
         .any(|tool| tool.writes && tool.definition.name == name)
 }

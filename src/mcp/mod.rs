@@ -24,11 +24,12 @@ mod view;
 
 use std::{sync::Arc, time::Duration};
 
+pub use catalogue::is_write;
 use rmcp::model::Extensions;
 use tokio::sync::Semaphore;
 
 use crate::{
-    auth::Caller,
+    auth::{Caller, scope::Scopes},
     client::{Call, Source},
     validation::Validator,
 };
@@ -77,6 +78,8 @@ pub struct FhirServer {
     shared: Arc<Shared>,
     /// On behalf of whom it works.
     source: Source,
+    /// What the caller's token allows; `None` where no token is needed.
+    scopes: Option<Scopes>,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl FhirServer {
                 calls: Semaphore::new(MAX_CALLS),
             }),
             source,
+            scopes: None,
         }
     }
 
@@ -111,8 +115,11 @@ impl FhirServer {
             .get::<http::request::Parts>()
             .and_then(|parts| parts.extensions.get::<Caller>());
         let mut server = self.clone();
-        if let Some(credential) = caller.and_then(|caller| caller.credential.clone()) {
-            server.source = self.source.with_credential(credential);
+        if let Some(caller) = caller {
+            server.scopes = caller.scope.as_deref().map(Scopes::parse);
+            if let Some(credential) = &caller.credential {
+                server.source = self.source.with_credential(Arc::clone(credential));
+            }
         }
         let call = Call::new(caller.map(|caller| caller.principal.as_str()));
         server.source = server.source.for_call(call.clone());
@@ -128,6 +135,8 @@ impl FhirServer {
     }
 
     fn options(&self) -> Options {
-        self.shared.options
+        let mut options = self.shared.options;
+        options.allow_writes &= self.scopes.is_none_or(|scopes| scopes.write);
+        options
     }
 }

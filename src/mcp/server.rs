@@ -64,11 +64,13 @@ impl ServerHandler for FhirServer {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let (server, _) = self.for_caller(&context.extensions);
-        let mut tools = self.tools();
+        let mut tools = server.tools();
         tools.retain(|tool| server.is_of_use(tool));
-        let scope = match server.source().known_grant() {
-            Some(_) => CacheScope::Private,
-            None => CacheScope::Public,
+        // The tools are those that the caller's tokens allow.
+        let varies = server.scopes.is_some() || server.source().known_grant().is_some();
+        let scope = match varies {
+            true => CacheScope::Private,
+            false => CacheScope::Public,
         };
         let mut result = ListToolsResult::with_all_items(tools)
             .with_ttl_ms(LIST_TTL)
@@ -87,10 +89,10 @@ impl ServerHandler for FhirServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(tool) = catalogue::find(&request.name, self.options()) else {
-            return Err(self.unknown_tool(&request.name));
-        };
         let (server, call) = self.for_caller(&context.extensions);
+        let Some(tool) = catalogue::find(&request.name, server.options()) else {
+            return Err(server.unknown_tool(&request.name));
+        };
         let log = CallLog::begin(&tool.definition.name, call, request.arguments.as_ref());
         let working = async {
             let name = &tool.definition.name;
@@ -222,6 +224,9 @@ impl FhirServer {
     fn unknown_tool(&self, name: &str) -> ErrorData {
         let names: Vec<String> = self.tools().iter().map(|t| t.name.to_string()).collect();
         let hint = match catalogue::is_write(name) {
+            true if self.shared.options.allow_writes => {
+                "; it writes, and the token lacks the scope fhir.write"
+            }
             true => "; it writes, and this server was started without --allow-writes",
             false => "",
         };

@@ -25,7 +25,8 @@ use tower_http::cors::CorsLayer;
 use url::Url;
 
 use super::{
-    connections,
+    authorization::{self, Authorization, SessionOwners},
+    connections, facade,
     guard::{self, Access},
     rate::{self, Limiter},
     sse,
@@ -57,6 +58,9 @@ pub struct HttpOptions {
     pub allowed_origins: Vec<Url>,
     /// Requests of one caller in a minute; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
+    /// How clients are authorized; without it whoever reaches the listener may
+    /// call.
+    pub authorization: Option<Arc<Authorization>>,
 }
 
 /// Serves clients until `shutdown` completes; then open requests get five
@@ -109,17 +113,16 @@ fn router<H: ServerHandler + Clone>(
     let mcp = Router::new()
         .route_service("/mcp", mcp.clone())
         .route_service("/mcp/", mcp)
-        .layer(middleware::from_fn_with_state(sessions, limit_sessions));
-    let mut routes = Router::new()
-        .merge(mcp)
-        .merge(sse::router(handler, stop))
-        .layer(middleware::from_fn(connections::take_body));
-    // Behind authorization, so that it knows who calls.
-    if let Some(per_minute) = options.rate_limit {
-        let limiter = Arc::new(Limiter::new(per_minute));
-        routes = routes.layer(middleware::from_fn_with_state(limiter, rate::limit));
-    }
-    routes
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&sessions),
+            limit_sessions,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(SessionOwners::new(sessions)),
+            authorization::own_sessions,
+        ));
+    let endpoints = Router::new().merge(mcp).merge(sse::router(handler, stop));
+    authorized(endpoints, options)
         .layer(middleware::from_fn_with_state(
             Arc::new(Semaphore::new(MAX_REQUESTS)),
             limit_requests,
@@ -130,6 +133,41 @@ fn router<H: ServerHandler + Clone>(
         // Not guarded: it tells nothing, and whoever probes a container calls
         // it by an address that is not ours to know.
         .route("/healthz", get(|| async { "ok\n" }))
+}
+
+/// The endpoints for authorized clients, and what leads to a token for those
+/// who are not yet. Each layer is around those before it: who calls is known
+/// before anything is counted or read.
+fn authorized(mut endpoints: Router, options: &HttpOptions) -> Router {
+    let limiter = options
+        .rate_limit
+        .map(|limit| Arc::new(Limiter::new(limit)));
+    let bounded = |routes: Router| {
+        let routes = routes.layer(middleware::from_fn(connections::take_body));
+        match &limiter {
+            Some(limiter) => routes.layer(middleware::from_fn_with_state(
+                Arc::clone(limiter),
+                rate::limit,
+            )),
+            None => routes,
+        }
+    };
+    let Some(authorization) = &options.authorization else {
+        return bounded(endpoints);
+    };
+    endpoints = endpoints.layer(middleware::from_fn_with_state(
+        Arc::clone(authorization),
+        authorization::within_scopes,
+    ));
+    endpoints = bounded(endpoints).layer(middleware::from_fn_with_state(
+        Arc::clone(authorization),
+        authorization::authorize,
+    ));
+    let mut open = authorization::metadata(authorization);
+    if let Some(facade) = authorization.facade.clone() {
+        open = open.merge(facade::router(facade));
+    }
+    endpoints.merge(bounded(open))
 }
 
 /// Tells browsers that pages of these origins may call, and read the answer.

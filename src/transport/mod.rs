@@ -3,7 +3,9 @@
 //!
 //! A transport knows nothing of tools: it serves any [`rmcp::ServerHandler`].
 
+pub mod authorization;
 mod connections;
+mod facade;
 pub mod guard;
 pub mod http;
 mod lifecycle;

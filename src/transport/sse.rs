@@ -14,9 +14,9 @@ use std::{
 };
 
 use axum::{
-    Router,
-    extract::{DefaultBodyLimit, RawQuery, State},
-    http::{HeaderName, StatusCode},
+    Extension, Router,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderName, StatusCode, request::Parts},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -38,6 +38,7 @@ use super::{
     http::{MAX_REQUEST_BODY, MAX_SESSIONS, busy},
     lifecycle::FromFirstRequest,
 };
+use crate::auth::Caller;
 
 /// Messages that wait in one direction of a session.
 const CHANNEL_CAPACITY: usize = 16;
@@ -51,7 +52,10 @@ pub(super) fn router<H: ServerHandler + Clone>(handler: H, stop: &CancellationTo
     let sessions = Sessions::default();
     let open = {
         let (sessions, stop) = (sessions.clone(), stop.clone());
-        move || async move { open(handler, &sessions, stop) }
+        move |caller: Option<Extension<Caller>>| async move {
+            let principal = caller.map(|Extension(caller)| caller.principal);
+            open(handler, &sessions, principal, stop)
+        }
     };
     Router::new()
         .route("/sse", get(open))
@@ -62,10 +66,15 @@ pub(super) fn router<H: ServerHandler + Clone>(handler: H, stop: &CancellationTo
 }
 
 /// Begins a session: the answer is its stream.
-fn open<H: ServerHandler>(handler: H, sessions: &Sessions, stop: CancellationToken) -> Response {
+fn open<H: ServerHandler>(
+    handler: H,
+    sessions: &Sessions,
+    principal: Option<String>,
+    stop: CancellationToken,
+) -> Response {
     let (to_server, from_client) = mpsc::channel(CHANNEL_CAPACITY);
     let (to_client, from_server) = mpsc::channel(CHANNEL_CAPACITY);
-    let Some(session) = sessions.open(to_server) else {
+    let Some(session) = sessions.open(to_server, principal) else {
         return busy("Too many sessions are open.");
     };
     let endpoint = Event::default()
@@ -103,26 +112,30 @@ async fn serve<H: ServerHandler>(
 /// Takes a message of a client; the answer comes on its stream.
 async fn receive(
     State(sessions): State<Sessions>,
-    RawQuery(query): RawQuery,
+    parts: Parts,
     body: axum::body::Bytes,
 ) -> Response {
-    let Some(id) = session_id(query.as_deref().unwrap_or_default()) else {
+    let Some(id) = session_id(parts.uri.query().unwrap_or_default()) else {
         return (
             StatusCode::BAD_REQUEST,
             "Give the session_id that GET /sse named.",
         )
             .into_response();
     };
-    let Some(mut to_server) = sessions.sender(id) else {
+    let caller = parts.extensions.get::<Caller>();
+    let principal = caller.map(|caller| caller.principal.as_str());
+    let Some(mut to_server) = sessions.sender(id, principal) else {
         return (StatusCode::NOT_FOUND, "There is no such session.").into_response();
     };
-    let Ok(message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
+    let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
         return (
             StatusCode::BAD_REQUEST,
             "The body is no JSON-RPC message of MCP.",
         )
             .into_response();
     };
+    // As streamable HTTP does: tools find the caller there.
+    message.insert_extension(parts);
     match to_server.send(message).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted").into_response(),
         Err(_) => (StatusCode::NOT_FOUND, "The session has ended.").into_response(),
@@ -153,11 +166,17 @@ struct Sessions(Arc<Mutex<HashMap<Uuid, Entry>>>);
 struct Entry {
     to_server: mpsc::Sender<ClientJsonRpcMessage>,
     last_message: Instant,
+    /// Who began the session, where clients are authorized.
+    principal: Option<String>,
 }
 
 impl Sessions {
     /// Adds a session, unless there are too many.
-    fn open(&self, to_server: mpsc::Sender<ClientJsonRpcMessage>) -> Option<Session> {
+    fn open(
+        &self,
+        to_server: mpsc::Sender<ClientJsonRpcMessage>,
+        principal: Option<String>,
+    ) -> Option<Session> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_SESSIONS {
             return None;
@@ -167,6 +186,7 @@ impl Sessions {
         let entry = Entry {
             to_server,
             last_message: Instant::now(),
+            principal,
         };
         entries.insert(id, entry);
         Some(Session {
@@ -175,10 +195,17 @@ impl Sessions {
         })
     }
 
-    /// Where messages of a session go; it counts as used now.
-    fn sender(&self, id: Uuid) -> Option<mpsc::Sender<ClientJsonRpcMessage>> {
+    /// Where messages of a session go; it counts as used now. For anyone but
+    /// who began it there is no such session.
+    fn sender(
+        &self,
+        id: Uuid,
+        principal: Option<&str>,
+    ) -> Option<mpsc::Sender<ClientJsonRpcMessage>> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get_mut(&id)?;
+        let entry = entries
+            .get_mut(&id)
+            .filter(|entry| entry.principal.as_deref() == principal)?;
         entry.last_message = Instant::now();
         Some(entry.to_server.clone())
     }

@@ -81,7 +81,6 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let options = HttpOptions {
-            public_url: None,
             legacy_sessions,
             ..HttpOptions::default()
         };

@@ -28,10 +28,20 @@ mod client_body;
 mod client_hostile;
 /// Flags and environment.
 mod config;
+/// Settings about authorization.
+mod config_authorization;
 /// The official examples and other real data, read and written back.
 mod corpus;
 /// The binary under bad input, cancelled calls and signals.
 mod endurance;
+/// Sign-in at the FHIR server.
+mod facade;
+/// The whole way of a real client.
+mod facade_client;
+/// Several replicas.
+mod facade_redis;
+/// Its tokens.
+mod facade_tokens;
 /// Resources in memory that answer like a FHIR server.
 mod fixture_store;
 /// The compartment of a patient, and what the store says of itself.
@@ -67,6 +77,8 @@ mod readme;
 mod rebinding;
 /// References, Bundles, narratives and extensions.
 mod references;
+/// MCP clients with tokens of another server.
+mod resource_server;
 /// The generated JSON Schemas.
 mod schemas;
 /// Authorization at the FHIR server.
