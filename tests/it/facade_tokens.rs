@@ -48,12 +48,13 @@ async fn tokens_stay_on_their_side() {
     let tokens = server.sign_in(&client, "fhir.write").await;
     assert!(!tokens.to_string().contains("upstream"));
     server.read(text(&tokens["access_token"])).await;
-    let behaviour = server.upstream.behaviour();
-    let seen = format!("{:?} {:?}", behaviour.fhir, behaviour.exchanges);
+    let seen = {
+        let behaviour = server.upstream.behaviour();
+        format!("{:?} {:?}", behaviour.fhir, behaviour.exchanges)
+    };
     for name in ["access_token", "refresh_token"] {
         assert!(!seen.contains(text(&tokens[name])));
     }
-    drop(behaviour);
     for token in ["upstream-access-2", "upstream-refresh-2"] {
         assert!(!works(&server, &json!(token)).await);
     }
