@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ pub(crate) struct Running {
     answers: mpsc::Receiver<Value>,
     log: Arc<Mutex<String>>,
     log_lines: mpsc::Receiver<String>,
+    logging: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -42,7 +43,7 @@ impl Running {
         let (log_line, log_lines) = mpsc::channel();
         let errors = BufReader::new(child.stderr.take().unwrap());
         let whole = Arc::clone(&log);
-        thread::spawn(move || {
+        let logging = thread::spawn(move || {
             for line in errors.lines() {
                 let line = line.unwrap();
                 *whole.lock().unwrap() += &format!("{line}\n");
@@ -55,6 +56,7 @@ impl Running {
             answers,
             log,
             log_lines,
+            logging: Some(logging),
         }
     }
 
@@ -116,11 +118,15 @@ impl Running {
         self.child.id()
     }
 
-    /// Closes standard input and waits for the end; says whether it was one of
-    /// success.
+    /// Closes standard input and waits for the end and the whole log; says whether
+    /// the end was one of success.
     pub(crate) fn end(&mut self) -> bool {
         drop(self.input.take());
-        self.child.wait().unwrap().success()
+        let status = self.child.wait().unwrap();
+        if let Some(logging) = self.logging.take() {
+            logging.join().unwrap();
+        }
+        status.success()
     }
 }
 
