@@ -289,6 +289,7 @@ fn binary(folder: &std::path::Path, base: &str) -> Command {
         .env("RUST_BACKTRACE", "1")
         .env("FHIR_SERVER_BASE_URL", base)
         .env("FHIR_SERVER_ACCESS_TOKEN", TOKEN)
+        .env("FHIR_SERVER_DISABLE_AUTHORIZATION", "True")
         .env("FHIR_MCP_HOST", "127.0.0.1")
         .env("FHIR_MCP_PORT", "0");
     command

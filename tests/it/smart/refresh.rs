@@ -1,8 +1,12 @@
 //! Tokens that renew themselves.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use fhir_mcp_server::{
@@ -122,7 +126,12 @@ fn renewal() -> Vec<Case> {
             assert_eq!(ehr.requests(RECORD).len(), 50);
         }),
         case!("50 calls at once share a failure", {
-            let ehr = refusing().await;
+            // Slow, so that all of them have begun when it fails.
+            let ehr = answering(|_| {
+                thread::sleep(Duration::from_secs(1));
+                (400, json!({"error": "invalid_grant"}))
+            })
+            .await;
             let credential = user(&ehr, old());
             let calls = (0..50).map(|_| credential.tokens());
             assert!(join_all(calls).await.iter().all(Result::is_err));
