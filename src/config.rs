@@ -6,6 +6,8 @@ use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Durat
 use clap::ValueEnum;
 use url::Url;
 
+use crate::{client::Secret, model::Resource};
+
 mod authorization;
 mod dotenv;
 pub mod env;
@@ -48,6 +50,35 @@ pub struct Flags {
     /// Offer the tools that change data: create, update, delete
     #[arg(long)]
     pub allow_writes: bool,
+
+    /// Allow writes of these resource types alone, for instance Observation,Condition
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_delimiter = ',',
+        requires = "allow_writes"
+    )]
+    pub write_types: Vec<String>,
+
+    /// Allow these kinds of writes alone
+    ///
+    /// operation: an operation such as $validate by way of create, update or
+    /// delete, whatever it does on the server.
+    #[arg(
+        long,
+        value_enum,
+        ignore_case = true,
+        value_delimiter = ',',
+        requires = "allow_writes"
+    )]
+    pub write_interactions: Vec<WriteInteraction>,
+
+    /// Write without asking the user to confirm
+    ///
+    /// Otherwise each write asks through the MCP client, and is refused where
+    /// that cannot ask (elicitation).
+    #[arg(long, requires = "allow_writes")]
+    pub no_confirm: bool,
 
     /// What happens to a resource from the FHIR server that breaks FHIR R4
     ///
@@ -129,6 +160,19 @@ pub enum OnInvalid {
     Flag,
 }
 
+/// A kind of write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WriteInteraction {
+    /// A new resource.
+    Create,
+    /// Another content of a resource.
+    Update,
+    /// Its removal.
+    Delete,
+    /// An operation, whatever it does.
+    Operation,
+}
+
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
@@ -178,6 +222,8 @@ pub struct Config {
     pub data: DataSource,
     /// Whether there are tools that change data.
     pub allow_writes: bool,
+    /// Which writes are allowed.
+    pub writes: Writes,
     /// What happens to an invalid resource.
     pub on_invalid: OnInvalid,
     /// Origins of web pages that may call.
@@ -190,6 +236,19 @@ pub struct Config {
     pub call_timeout: Duration,
     /// Variables that are set and have no effect yet.
     pub without_effect: Vec<&'static str>,
+}
+
+/// Which writes are allowed, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Writes {
+    /// Resource types; all when empty.
+    pub types: Vec<String>,
+    /// Kinds; all when empty.
+    pub interactions: Vec<WriteInteraction>,
+    /// Whether the user is not asked.
+    pub without_confirmation: bool,
+    /// Key that several instances seal confirmations with.
+    pub seal_key: Option<Secret>,
 }
 
 /// An address to listen on.
@@ -248,6 +307,7 @@ impl Config {
             packages: flags.package.clone(),
             data,
             allow_writes: flags.allow_writes,
+            writes: writes(flags, environment)?,
             on_invalid: flags.on_invalid,
             allowed_origins: origins(environment)?,
             rate_limit: rate_limit(environment)?,
@@ -326,6 +386,19 @@ pub enum ConfigError {
     /// Authorization that cannot work.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
+    /// A resource type that R4 does not have.
+    #[error(
+        "Set --write-types to resource types of FHIR R4, with commas between: found `{found}`."
+    )]
+    WriteType {
+        /// The value.
+        found: String,
+    },
+    /// Writes of which none has a tool.
+    #[error(
+        "Add create, update or delete to --write-interactions: an operation is called by one of these tools."
+    )]
+    OperationAlone,
 }
 
 fn data_source(flags: &Flags, environment: &Environment) -> Result<DataSource, ConfigError> {
@@ -344,6 +417,36 @@ fn data_source(flags: &Flags, environment: &Environment) -> Result<DataSource, C
         (None, true) => Err(ConfigError::NoSource),
         (Some(_), false) => Err(ConfigError::TwoSources),
     }
+}
+
+fn writes(flags: &Flags, environment: &Environment) -> Result<Writes, ConfigError> {
+    if let Some(found) = flags
+        .write_types
+        .iter()
+        .find(|found| !Resource::TYPES.contains(&found.as_str()))
+    {
+        let found = found.clone();
+        return Err(ConfigError::WriteType { found });
+    }
+    if !flags.write_interactions.is_empty()
+        && flags
+            .write_interactions
+            .iter()
+            .all(|kind| *kind == WriteInteraction::Operation)
+    {
+        return Err(ConfigError::OperationAlone);
+    }
+    // Its length is checked where it seals more than confirmations.
+    let seal_key = environment
+        .get(env::MCP_SEAL_KEY)
+        .filter(|key| key.len() >= 32)
+        .map(Secret::new);
+    Ok(Writes {
+        types: flags.write_types.clone(),
+        interactions: flags.write_interactions.clone(),
+        without_confirmation: flags.no_confirm,
+        seal_key,
+    })
 }
 
 fn web_url(environment: &Environment, name: &'static str) -> Result<Option<Url>, ConfigError> {

@@ -9,7 +9,10 @@ use super::{USAGE, authorization, loaded};
 use crate::{
     auth::AuthError,
     client::{self, AuditLog, ClientError, FixtureStore, HttpClient, Source, fixtures::LoadError},
-    config::{Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind},
+    config::{
+        Config, DataSource, Environment, Flags, Listen, OnInvalid, TransportKind, WriteInteraction,
+        Writes,
+    },
     logging,
     mcp::{self, FhirServer},
     transport::{
@@ -102,6 +105,7 @@ fn start(config: &Config) -> Result<(), ServeError> {
     let result = runtime.block_on(async {
         let options = mcp::Options {
             allow_writes: config.allow_writes,
+            writes: writes(&config.writes),
             on_invalid: match config.on_invalid {
                 OnInvalid::Withhold => mcp::OnInvalid::Withhold,
                 OnInvalid::Flag => mcp::OnInvalid::Flag,
@@ -123,6 +127,22 @@ fn start(config: &Config) -> Result<(), ServeError> {
     // input.
     runtime.shutdown_background();
     result
+}
+
+fn writes(config: &Writes) -> mcp::WriteOptions {
+    let interactions = config.interactions.iter().map(|kind| match kind {
+        WriteInteraction::Create => mcp::WriteInteraction::Create,
+        WriteInteraction::Update => mcp::WriteInteraction::Update,
+        WriteInteraction::Delete => mcp::WriteInteraction::Delete,
+        WriteInteraction::Operation => mcp::WriteInteraction::Operation,
+    });
+    mcp::WriteOptions {
+        types: config.types.clone(),
+        interactions: interactions.collect(),
+        without_confirmation: config.without_confirmation,
+        confirm_within: None,
+        seal_key: config.seal_key.clone(),
+    }
 }
 
 fn source(config: &Config, validator: &Arc<Validator>) -> Result<Source, ServeError> {

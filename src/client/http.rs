@@ -9,8 +9,8 @@ use fhir_sdk::version::FhirR4B;
 use reqwest::{
     Method, RequestBuilder, Response,
     header::{
-        ACCEPT, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION,
-        RETRY_AFTER,
+        ACCEPT, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
+        LOCATION, RETRY_AFTER,
     },
     redirect, retry,
 };
@@ -95,6 +95,8 @@ struct Request<'a> {
     method: Method,
     url: Url,
     body: Option<&'a str>,
+    /// The only version that a write may replace.
+    if_match: Option<&'a str>,
     /// Whether unknown search parameters are an error
     /// (<https://hl7.org/fhir/R4/search.html#errors>).
     strict: bool,
@@ -178,6 +180,10 @@ impl HttpClient {
             method: method(interaction),
             url: self.shared.base.resolve(interaction)?,
             body: body(interaction),
+            if_match: match interaction {
+                Interaction::Update { if_match, .. } => if_match.as_deref(),
+                _ => None,
+            },
             strict: matches!(interaction, Interaction::Search { .. }),
         };
         let deadline = Instant::now() + self.shared.timeout;
@@ -365,6 +371,9 @@ fn with_details(mut builder: RequestBuilder, request: &Request<'_>) -> RequestBu
     }
     if request.strict {
         builder = builder.header("prefer", "handling=strict");
+    }
+    if let Some(version) = request.if_match {
+        builder = builder.header(IF_MATCH, version);
     }
     if let Some(body) = request.body {
         builder = builder

@@ -57,6 +57,10 @@ pub enum Interaction {
         operation: Option<String>,
         /// Query parameters.
         parameters: Vec<Parameter>,
+        /// ETag of the version that is replaced: the server refuses with 412
+        /// when it has another one
+        /// (<https://hl7.org/fhir/R4/http.html#concurrency>).
+        if_match: Option<String>,
         /// FHIR JSON.
         body: String,
     },

@@ -4,6 +4,7 @@
 use super::{
     issues::{self, shortened},
     json::Json,
+    write::WriteError,
 };
 use crate::{
     auth::compartment::Outside,
@@ -80,6 +81,9 @@ pub(crate) enum ToolError {
         "the granted scopes do not allow this: {what}; nothing was sent, whoever signs in must grant it"
     )]
     NotGranted { what: String },
+    /// A write that did not happen.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// No answer.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -130,6 +134,7 @@ impl ToolError {
             Self::InvalidPayload { .. } | Self::Withheld { .. } => "invalid",
             Self::TooLong { .. } => "too-long",
             Self::Outside(_) | Self::NotGranted { .. } => "forbidden",
+            Self::Write(error) => error.issue_type(),
             Self::Client(error) => client_issue_type(error),
             Self::Body(BodyError::Http(failure)) => status_issue_type(failure.status),
             Self::Body(BodyError::TooDeep) => "too-costly",
@@ -164,11 +169,13 @@ impl ToolError {
             | Self::Body(BodyError::NotAResource { issues }) => {
                 issues::outcome(issues, issues::MAX_GROUPS)
             }
-            Self::Body(BodyError::Http(failure)) => failure
-                .outcome
-                .as_ref()
-                .map(server_issues)
-                .unwrap_or_default(),
+            Self::Write(WriteError::Changed(failure)) | Self::Body(BodyError::Http(failure)) => {
+                failure
+                    .outcome
+                    .as_ref()
+                    .map(server_issues)
+                    .unwrap_or_default()
+            }
             _ => Vec::new(),
         }
     }
@@ -303,7 +310,8 @@ fn server_issues(outcome: &Reading<Resource>) -> Vec<Json> {
 /// As many issues as fit, and a remark when that is not all.
 fn bounded(list: Vec<Json>) -> Json {
     let mut kept = Vec::new();
-    let mut length = 200;
+    // Leaves room for a remark on hidden characters.
+    let mut length = 900;
     let count = list.len();
     for mut issue in list {
         if kept.is_empty()

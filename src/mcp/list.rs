@@ -203,7 +203,11 @@ impl List {
                     answer.set("exactDecimals", decimals);
                 }
                 answer.set("entry", entries);
-                Reply::new(answer)
+                let raw: &[&str] = match self.form {
+                    Form::RawEntries => &["entry"],
+                    _ => &[],
+                };
+                Reply::new(answer).raw(raw)
             }
             Form::RawBundle => {
                 let mut bundle = self.bundle;
@@ -215,7 +219,7 @@ impl List {
                     structured.set("exactDecimals", decimals);
                 }
                 structured.set("bundle", bundle.clone());
-                Reply::with_texts(structured, vec![bundle, summary])
+                Reply::with_texts(structured, vec![bundle, summary]).raw(&["bundle"])
             }
         }
     }

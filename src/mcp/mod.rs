@@ -10,6 +10,7 @@ mod catalogue;
 mod cursor;
 mod exchange;
 mod failure;
+mod hidden;
 mod issues;
 mod json;
 mod list;
@@ -21,6 +22,7 @@ mod server;
 mod session;
 mod tools;
 mod view;
+mod write;
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,15 +39,19 @@ use crate::{
 /// Tool calls that run at once; further ones wait.
 const MAX_CALLS: usize = 32;
 
+pub use write::{WriteInteraction, WriteOptions};
+
 /// Time limit of a call, unless another one is set. Long enough for a person
 /// to sign in or to confirm something.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How the server treats what it serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Whether `create`, `update` and `delete` are offered.
     pub allow_writes: bool,
+    /// Which writes are allowed, and how they are confirmed.
+    pub writes: WriteOptions,
     /// What becomes of resources that break rules of FHIR.
     pub on_invalid: OnInvalid,
     /// Time limit of a call, with all that it asks of the FHIR server.
@@ -56,6 +62,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             allow_writes: false,
+            writes: WriteOptions::default(),
             on_invalid: OnInvalid::default(),
             call_timeout: CALL_TIMEOUT,
         }
@@ -80,11 +87,15 @@ pub struct FhirServer {
     source: Source,
     /// What the caller's token allows; `None` where no token is needed.
     scopes: Option<Scopes>,
+    /// Stands for the caller in seals; nothing where whoever started the server
+    /// calls.
+    principal: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     options: Options,
+    seal: write::Seal,
     validator: Arc<Validator>,
     calls: Semaphore,
 }
@@ -100,13 +111,27 @@ impl FhirServer {
     pub fn with_validator(source: Source, options: Options, validator: Arc<Validator>) -> Self {
         Self {
             shared: Arc::new(Shared {
+                seal: write::Seal::new(&options.writes),
                 options,
                 validator,
                 calls: Semaphore::new(MAX_CALLS),
             }),
             source,
             scopes: None,
+            principal: None,
         }
+    }
+
+    /// The same server for a caller: with their credential at the FHIR server if
+    /// they have one of their own, and with seals for them alone.
+    pub fn on_behalf_of(&self, caller: &Caller) -> Self {
+        let mut server = self.clone();
+        server.principal = Some(caller.principal.as_str().into());
+        server.scopes = caller.scope.as_deref().map(Scopes::parse);
+        if let Some(credential) = caller.credential.clone() {
+            server.source = self.source.with_credential(credential);
+        }
+        server
     }
 
     /// The server as it is for a call, on behalf of who makes it.
@@ -114,13 +139,10 @@ impl FhirServer {
         let caller = extensions
             .get::<http::request::Parts>()
             .and_then(|parts| parts.extensions.get::<Caller>());
-        let mut server = self.clone();
-        if let Some(caller) = caller {
-            server.scopes = caller.scope.as_deref().map(Scopes::parse);
-            if let Some(credential) = &caller.credential {
-                server.source = self.source.with_credential(Arc::clone(credential));
-            }
-        }
+        let mut server = match caller {
+            Some(caller) => self.on_behalf_of(caller),
+            None => self.clone(),
+        };
         let call = Call::new(caller.map(|caller| caller.principal.as_str()));
         server.source = server.source.for_call(call.clone());
         (server, call)
@@ -134,9 +156,12 @@ impl FhirServer {
         &self.shared.validator
     }
 
-    fn options(&self) -> Options {
-        let mut options = self.shared.options;
-        options.allow_writes &= self.scopes.is_none_or(|scopes| scopes.write);
-        options
+    fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Whether the operator and the caller's token allow writes.
+    fn may_write(&self) -> bool {
+        self.options().allow_writes && self.scopes.is_none_or(|scopes| scopes.write)
     }
 }

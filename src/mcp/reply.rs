@@ -2,7 +2,11 @@
 
 use rmcp::model::{CallToolResult, ContentBlock};
 
-use super::{failure::ToolError, json::Json};
+use super::{
+    failure::ToolError,
+    hidden::{self, Found},
+    json::Json,
+};
 
 /// Bytes of an answer that is cut to measure: 8,000 tokens of 4 bytes.
 pub(crate) const BUDGET: usize = 32_000;
@@ -17,6 +21,8 @@ pub(crate) struct Reply {
     structured: Json,
     /// Other text blocks than the structured content.
     texts: Option<Vec<Json>>,
+    /// Members of the structured content that hold FHIR JSON as it came.
+    raw: &'static [&'static str],
     is_error: bool,
 }
 
@@ -26,6 +32,7 @@ impl Reply {
         Self {
             structured,
             texts: None,
+            raw: &[],
             is_error: false,
         }
     }
@@ -36,6 +43,14 @@ impl Reply {
         Self {
             texts: Some(texts),
             ..Self::new(structured)
+        }
+    }
+
+    /// The same, with members whose content is given as it came.
+    pub(crate) fn raw(self, members: &'static [&'static str]) -> Self {
+        Self {
+            raw: members,
+            ..self
         }
     }
 
@@ -68,26 +83,70 @@ impl Reply {
         }
     }
 
-    /// The result on the wire. Text blocks keep the digits of all numbers;
-    /// structured content is bound to what `serde_json::Value` can hold, which
-    /// is why it names the others as `exactDecimals`.
-    pub(crate) fn into_result(self) -> CallToolResult {
+    /// The result on the wire, without hidden characters but in what is raw.
+    /// Text blocks keep the digits of all numbers; structured content is bound
+    /// to what `serde_json::Value` can hold, which is why it names the others as
+    /// `exactDecimals`.
+    pub(crate) fn into_result(mut self) -> CallToolResult {
         let longest = self.longest();
         if longest > HARD_CAP {
-            let too_long = ToolError::TooLong {
-                length: longest,
-                limit: HARD_CAP,
-                advice: "ask for less, for instance with _elements, _summary or _count",
-            };
-            return Self::new(too_long.outcome()).into_error().into_result();
+            return too_long(longest);
+        }
+        self.show_hidden();
+        let texts: Vec<String> = match &self.texts {
+            Some(texts) => texts.iter().map(Json::to_text).collect(),
+            None => vec![self.structured.to_text()],
+        };
+        let texts: Vec<String> = match self.raw {
+            [] => texts,
+            // What is raw stays the same document, but nothing in it is unseen.
+            _ => texts
+                .into_iter()
+                .map(|text| hidden::escaped(&text).into_owned())
+                .collect(),
+        };
+        let length = texts.iter().map(String::len).sum();
+        if length > HARD_CAP {
+            return too_long(length);
         }
         let mut result = CallToolResult::structured(self.structured.to_value("", &mut Vec::new()));
-        result.content = match &self.texts {
-            Some(texts) => texts.iter().map(block).collect(),
-            None => vec![block(&self.structured)],
-        };
+        result.content = texts.into_iter().map(ContentBlock::text).collect();
         result.is_error = Some(self.is_error);
         result
+    }
+
+    /// Takes hidden characters out, or says that they are there.
+    fn show_hidden(&mut self) {
+        let mut found = Found::default();
+        match &mut self.structured {
+            Json::Object(members) => {
+                for (name, value) in members {
+                    match self.raw.contains(&name.as_str()) {
+                        true => found.note(value, name),
+                        false => {
+                            found.strip_text(name, "");
+                            found.strip(value, name);
+                        }
+                    }
+                }
+            }
+            other => found.strip(other, ""),
+        }
+        // Behind the first come our own remarks, which the structured content
+        // holds, too: they are not counted twice.
+        for text in self.texts.iter_mut().flatten().skip(1) {
+            Found::default().strip(text, "");
+        }
+        if found.is_empty() {
+            return;
+        }
+        tell(&mut self.structured, &found);
+        if let Some(texts) = &mut self.texts {
+            match texts.as_mut_slice() {
+                [_, .., last] => tell(last, &found),
+                _ => texts.push(Json::object([(hidden::REPORT, found.report())])),
+            }
+        }
     }
 
     /// Bytes of the longer of structured content and text.
@@ -97,12 +156,32 @@ impl Reply {
     }
 }
 
+/// Adds the report to an answer; to an OperationOutcome as an issue.
+fn tell(answer: &mut Json, found: &Found) {
+    if answer.str("resourceType") != Some("OperationOutcome") {
+        answer.set(hidden::REPORT, found.report());
+        return;
+    }
+    let mut issues = answer.list("issue").to_vec();
+    issues.push(Json::object([
+        ("severity", Json::text("information")),
+        ("code", Json::text("informational")),
+        ("diagnostics", Json::text(found.sentence())),
+    ]));
+    answer.set("issue", Json::Array(issues));
+}
+
+fn too_long(length: usize) -> CallToolResult {
+    let too_long = ToolError::TooLong {
+        length,
+        limit: HARD_CAP,
+        advice: "ask for less, for instance with _elements, _summary or _count",
+    };
+    Reply::new(too_long.outcome()).into_error().into_result()
+}
+
 impl From<ToolError> for Reply {
     fn from(error: ToolError) -> Self {
         Self::new(error.outcome()).into_error()
     }
-}
-
-fn block(json: &Json) -> ContentBlock {
-    ContentBlock::text(json.to_text())
 }

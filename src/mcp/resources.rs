@@ -2,7 +2,7 @@
 
 use rmcp::{
     ErrorData,
-    model::{CacheScope, ReadResourceResult, ResourceContents, ResourceTemplate},
+    model::{CacheScope, MetaObject, ReadResourceResult, ResourceContents, ResourceTemplate},
 };
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use super::{
     FhirServer,
     exchange::{self, is_withheld},
     failure::ToolError,
+    hidden::{self, Found},
     search_parameters::resource_type,
 };
 use crate::{client::Interaction, model};
@@ -90,17 +91,32 @@ async fn record(
         });
     match document {
         Ok(document) => {
-            let contents = ResourceContents::text(document.json.to_text(), uri)
+            let mut json = document.json;
+            let mut found = Found::default();
+            found.note(&mut json, "");
+            let text = json.to_text();
+            let mut contents = ResourceContents::text(hidden::escaped(&text), uri)
                 .with_mime_type("application/fhir+json");
+            if !found.is_empty() {
+                let mut meta = MetaObject::new();
+                let report = found.report().to_value("", &mut Vec::new());
+                meta.insert(hidden::REPORT.to_owned(), report);
+                contents = contents.with_meta(meta);
+            }
             Ok(ReadResourceResult::new(vec![contents])
                 .with_ttl_ms(0)
                 .with_cache_scope(CacheScope::Private))
         }
         Err(error) if error.is_not_found() => Err(not_found(uri, &error.to_string())),
-        Err(error) => Err(ErrorData::internal_error(
-            error.to_string(),
-            Some(error.outcome().to_value("", &mut Vec::new())),
-        )),
+        Err(error) => {
+            let mut message = error.to_string();
+            let mut outcome = error.outcome();
+            let mut found = Found::default();
+            found.strip_text(&mut message, "message");
+            found.strip(&mut outcome, "");
+            let outcome = outcome.to_value("", &mut Vec::new());
+            Err(ErrorData::internal_error(message, Some(outcome)))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ import sys
 import uuid
 
 from mcp import Client, StdioServerParameters, stdio_client
+from mcp.types import ElicitResult
 
 # What lets the tools that write do so.
 WRITES = ["--allow-writes"]
@@ -113,6 +114,18 @@ async def run(call):
     assert "410" in gone or "404" in gone, gone
 
 
+class User:
+    """Confirms every write, and remembers what was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def __call__(self, context, params):
+        self.asked.append(params.message)
+        assert list(params.requested_schema["properties"]) == ["confirm"], params
+        return ElicitResult(action="accept", content={"confirm": True})
+
+
 async def main():
     program, *flags = sys.argv[1:]
     parameters = StdioServerParameters(
@@ -120,12 +133,19 @@ async def main():
         args=["--transport", "stdio", *WRITES, *flags],
         env=dict(os.environ),
     )
-    async with Client(stdio_client(parameters)) as client:
-        call = Tools(client)
-        await run(call)
-        tools = {tool.name for tool in (await client.list_tools()).tools}
-        assert call.called == tools, tools - call.called
-        print(f"every tool answered: {', '.join(sorted(tools))}")
+    for mode in ["2026-07-28", "legacy"]:
+        user = User()
+        server = stdio_client(parameters)
+        async with Client(server, mode=mode, elicitation_callback=user) as client:
+            call = Tools(client)
+            await run(call)
+            tools = {tool.name for tool in (await client.list_tools()).tools}
+            assert call.called == tools, tools - call.called
+        # One question a write; what is invalid is refused before.
+        kinds = [question.split()[0] for question in user.asked]
+        assert kinds == ["Create", "Create", "Replace", "Delete", "Delete"], user.asked
+        assert 'Patient.active: true → false' in user.asked[2], user.asked[2]
+        print(f"every tool answered, {mode}: {', '.join(sorted(tools))}")
 
 
 if __name__ == "__main__":

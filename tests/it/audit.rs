@@ -123,6 +123,7 @@ fn update(resource_type: &str, id: Option<&str>, body: &str) -> Interaction {
         id: id.map(ToOwned::to_owned),
         operation: None,
         parameters: Vec::new(),
+        if_match: None,
         body: body.to_owned(),
     }
 }

@@ -204,6 +204,10 @@ async fn no_canary_is_logged_in_any_mood_of_the_server() {
         let source = Source::Http(HttpClient::new(options).unwrap());
         let options = Options {
             allow_writes: true,
+            writes: fhir_mcp_server::mcp::WriteOptions {
+                without_confirmation: true,
+                ..Default::default()
+            },
             ..Options::default()
         };
         let handler = mcp::FhirServer::new(source, options);
@@ -284,7 +288,7 @@ fn the_binary_logs_no_canary_whatever_is_set() {
 fn binary(folder: &std::path::Path, base: &str) -> Command {
     let mut command = program::program(folder);
     command
-        .args(["--allow-writes", "--log-level", "TRACE"])
+        .args(["--allow-writes", "--no-confirm", "--log-level", "TRACE"])
         .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "1")
         .env("FHIR_SERVER_BASE_URL", base)

@@ -401,6 +401,7 @@ fn update(id: Option<&str>) -> Interaction {
         id: id.map(ToOwned::to_owned),
         operation: None,
         parameters: Vec::new(),
+        if_match: None,
         body: PATIENT.to_owned(),
     }
 }

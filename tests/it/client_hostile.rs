@@ -264,6 +264,7 @@ fn interaction(
             id: Some(id.to_owned()),
             operation,
             parameters,
+            if_match: None,
             body,
         },
         _ => Interaction::Delete {

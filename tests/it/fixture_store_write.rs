@@ -28,6 +28,7 @@ async fn update(store: &FixtureStore, id: Option<&str>, query: &str, body: &str)
         id: id.map(Into::into),
         operation: None,
         parameters: parameters(query),
+        if_match: None,
         body: body.into(),
     };
     send(store, interaction).await

@@ -125,6 +125,10 @@ impl Site {
         let source = Source::Http(HttpClient::new(options).unwrap());
         let options = Options {
             allow_writes: true,
+            writes: fhir_mcp_server::mcp::WriteOptions {
+                without_confirmation: true,
+                ..Default::default()
+            },
             ..Options::default()
         };
         let handler = mcp::FhirServer::new(source.clone(), options);

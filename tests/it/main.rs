@@ -97,3 +97,5 @@ mod tool_schemas;
 mod tools;
 /// FHIR servers that are too large, too slow or broken.
 mod upstream;
+/// Writes: leave, confirmation, versions.
+mod writes;

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use fhir_mcp_server::{
     client::{HttpClient, HttpOptions, Source},
-    mcp::{FhirServer, OnInvalid, Options},
+    mcp::{FhirServer, Options},
 };
 use rmcp::model::Tool;
 use serde_json::Value;
@@ -176,7 +176,6 @@ fn tools() -> Vec<Tool> {
 fn server(allow_writes: bool) -> FhirServer {
     let options = Options {
         allow_writes,
-        on_invalid: OnInvalid::Withhold,
         ..Options::default()
     };
     let base = "https://fhir.example.org/r4".parse().unwrap();

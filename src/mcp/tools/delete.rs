@@ -1,33 +1,35 @@
 //! `delete`: a resource by its id, or the one that search parameters select.
 
+use futures::future::BoxFuture;
 use rmcp::model::JsonObject;
 
-use super::{read, update::check_condition, written};
+use super::{read, written};
 use crate::{
-    client::Interaction,
+    client::{Interaction, interaction::Parameter},
     mcp::{
         FhirServer,
         arguments::{self, Delete, View},
-        catalogue::{Answer, Effect, ToolEntry},
+        catalogue::ToolEntry,
+        failure::ToolError,
         json::Json,
         reply::Reply,
         schema,
         search_parameters::resource_type,
+        write::{Plan, Question, WriteError, WriteInteraction},
     },
 };
 
-const DESCRIPTION: &str = "Deletes a FHIR R4 resource by type and id, or with searchParam alone the one that they select (conditional delete; a server may refuse that, or delete several). Answers with an OperationOutcome.\n\
+const DESCRIPTION: &str = "Deletes a FHIR R4 resource by type and id, or with searchParam alone the one that they select; if they select several, nothing is deleted. The user confirms first. Answers with an OperationOutcome.\n\
 It does not delete resources that refer to it, and there is no undo: the server may keep the history or not.";
 
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
-    ToolEntry::new(
-        "delete",
+    ToolEntry::writing(
+        WriteInteraction::Delete,
         "Delete a FHIR resource",
-        Effect::Changes,
         DESCRIPTION,
         (schema::input::<Delete>(), output_schema()),
-        call,
+        plan,
     )
 }
 
@@ -41,32 +43,90 @@ fn output_schema() -> JsonObject {
     ])
 }
 
-fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
+fn plan(server: &FhirServer, arguments: JsonObject) -> BoxFuture<'_, Result<Plan, ToolError>> {
     Box::pin(async move {
         let arguments: Delete = arguments::parse(arguments)?;
         let name = resource_type(arguments.resource_type.0.trim())?;
-        let id = arguments::logical_id(name, &arguments.id);
+        let operation = arguments.operation.given();
+        server.options().writes.check(name, operation)?;
+        let given = arguments::logical_id(name, &arguments.id);
         let mut parameters = arguments.search_param.0;
-        if id.is_none() {
-            check_condition(server, name, &mut parameters).await?;
-        }
-        let interaction = Interaction::Delete {
-            resource_type: name.to_owned(),
-            id: id.map(ToOwned::to_owned),
-            operation: arguments.operation.given().map(ToOwned::to_owned),
-            parameters,
+        let id = match given {
+            Some(id) => id.to_owned(),
+            // The one match is deleted by its id: a condition could select
+            // another, or several, a moment later.
+            None => match written::selected(server, name, &mut parameters).await? {
+                Some(id) => {
+                    parameters.clear();
+                    id
+                }
+                None => {
+                    let reason = format!("no {name} matches the condition");
+                    return Err(WriteError::Nothing(reason).into());
+                }
+            },
         };
-        let (_, document) = written::sent(server, &interaction).await?;
-        Ok(match document {
-            None => Reply::new(deleted()),
-            Some(document)
-                if document.json.str("resourceType") == Some("OperationOutcome")
-                    && document.errors.is_empty() =>
-            {
-                Reply::new(document.json)
-            }
-            Some(document) => read::one(server, document, View::Default).into_success(),
+        let question = match server.options().writes.without_confirmation {
+            true => Question::new(""),
+            false => question(server, name, &id, operation, &parameters).await?,
+        };
+        Ok(Plan {
+            question,
+            interaction: Interaction::Delete {
+                resource_type: name.to_owned(),
+                id: Some(id),
+                operation: operation.map(ToOwned::to_owned),
+                parameters,
+            },
+            view: None,
+            warnings: Vec::new(),
         })
+    })
+}
+
+/// # Errors
+/// [`WriteError::Nothing`] when there is nothing to delete, and those of an
+/// exchange.
+async fn question(
+    server: &FhirServer,
+    name: &str,
+    id: &str,
+    operation: Option<&str>,
+    parameters: &[Parameter],
+) -> Result<Question, ToolError> {
+    let place = written::name(server);
+    let Some(stored) = written::stored(server, name, id).await? else {
+        let reason = format!("there is no {name} with this id, or it was deleted before");
+        return Err(WriteError::Nothing(reason).into());
+    };
+    let version = stored.in_version();
+    let what = match operation {
+        None => format!("Delete {name}/{id}{version} on {place}; there is no undo"),
+        Some(operation) => format!("Delete {operation} of {name}/{id}{version} on {place}"),
+    };
+    Ok(Question::new(&what)
+        .parameters(parameters)
+        .loss(&stored.json))
+}
+
+/// Sends a deletion.
+///
+/// # Errors
+/// Those of an exchange; [`ToolError::AfterWrite`] when it took place.
+pub(super) async fn perform(
+    server: &FhirServer,
+    interaction: &Interaction,
+) -> Result<Reply, ToolError> {
+    let (_, document) = written::sent(server, interaction).await?;
+    Ok(match document {
+        None => Reply::new(deleted()),
+        Some(document)
+            if document.json.str("resourceType") == Some("OperationOutcome")
+                && document.errors.is_empty() =>
+        {
+            Reply::new(document.json)
+        }
+        Some(document) => read::one(server, document, View::Default).into_success(),
     })
 }
 

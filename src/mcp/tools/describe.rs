@@ -9,7 +9,7 @@ use crate::{
     mcp::{
         FhirServer,
         arguments::{self, Describe},
-        catalogue::{Answer, Effect, ToolEntry},
+        catalogue::{Answer, ToolEntry},
         failure::{ToolError, near_names},
         json::Json,
         reply::Reply,
@@ -54,7 +54,6 @@ pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
         "describe",
         "Describe a FHIR type",
-        Effect::Reads,
         DESCRIPTION,
         (schema::input::<Describe>(), output_schema()),
         call,

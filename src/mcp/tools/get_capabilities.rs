@@ -7,7 +7,7 @@ use crate::{
     mcp::{
         FhirServer,
         arguments::{self, GetCapabilities},
-        catalogue::{Answer, Effect, ToolEntry},
+        catalogue::{Answer, ToolEntry},
         failure::ToolError,
         issues::shortened,
         json::Json,
@@ -26,7 +26,6 @@ pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
         "get_capabilities",
         "Get FHIR server capabilities",
-        Effect::Reads,
         DESCRIPTION,
         (schema::input::<GetCapabilities>(), output_schema()),
         call,

@@ -6,7 +6,7 @@ use super::read;
 use crate::mcp::{
     FhirServer,
     arguments::GetUser,
-    catalogue::{Answer, Effect, ToolEntry},
+    catalogue::{Answer, ToolEntry},
     exchange,
     failure::ToolError,
     json::Json,
@@ -33,7 +33,6 @@ pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
         "get_user",
         "Get the signed-in user",
-        Effect::Reads,
         DESCRIPTION,
         (schema::input::<GetUser>(), output_schema()),
         call,

@@ -9,4 +9,4 @@ pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod update;
 pub(crate) mod validate;
-mod written;
+pub(crate) mod written;

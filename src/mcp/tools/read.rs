@@ -8,7 +8,7 @@ use crate::{
     mcp::{
         FhirServer,
         arguments::{self, Read, View},
-        catalogue::{Answer, Effect, ToolEntry},
+        catalogue::{Answer, ToolEntry},
         cursor::{PageSource, Position},
         exchange::{self, Document},
         failure::ToolError,
@@ -30,7 +30,6 @@ pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
         "read",
         "Read a FHIR resource",
-        Effect::Reads,
         DESCRIPTION,
         (schema::input::<Read>(), output_schema()),
         call,
@@ -162,7 +161,8 @@ pub(crate) fn one(server: &FhirServer, document: Document, view: View) -> Reply 
             let beside = answer
                 .get("issues")
                 .map(|issues| Json::object([("issues", issues.clone())]));
-            Reply::with_texts(answer, [text].into_iter().chain(beside).collect())
+            let texts = [text].into_iter().chain(beside).collect();
+            Reply::with_texts(answer, texts).raw(&["resource"])
         }
     };
     if withheld { reply.into_error() } else { reply }

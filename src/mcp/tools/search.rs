@@ -7,7 +7,7 @@ use crate::{
     mcp::{
         FhirServer,
         arguments::{self, Search},
-        catalogue::{Answer, Effect, ToolEntry},
+        catalogue::{Answer, ToolEntry},
         cursor::{self, PageSource, Position},
         exchange::{self, Document},
         failure::ToolError,
@@ -30,7 +30,6 @@ pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
         "search",
         "Search FHIR resources",
-        Effect::Reads,
         DESCRIPTION,
         (schema::input::<Search>(), list_schema()),
         call,
@@ -243,7 +242,7 @@ async fn count(server: &FhirServer, name: &str, given: &[Parameter]) -> Option<u
 }
 
 /// Names of the parameters that select; others shape the answer.
-fn selecting(parameters: &[Parameter]) -> Vec<&str> {
+pub(super) fn selecting(parameters: &[Parameter]) -> Vec<&str> {
     const SHAPE: [&str; 7] = [
         "_count",
         "_sort",

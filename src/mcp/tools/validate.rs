@@ -8,7 +8,7 @@ use crate::{
     mcp::{
         FhirServer,
         arguments::{self, Validate},
-        catalogue::{Answer, Effect, ToolEntry},
+        catalogue::{Answer, ToolEntry},
         cursor::{self, IssuePosition},
         failure::ToolError,
         issues,
@@ -28,7 +28,6 @@ pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
         "validate",
         "Validate a FHIR resource",
-        Effect::Reads,
         DESCRIPTION,
         (schema::input::<Validate>(), output_schema()),
         call,

@@ -1,10 +1,11 @@
-//! What the writing tools share: the payload before, the answer after.
+//! What the writing tools share: the payload and the stored resource before, the
+//! answer after.
 
 use rmcp::model::JsonObject;
 
-use super::read;
+use super::{read, search};
 use crate::{
-    client::{Answer, Interaction},
+    client::{Answer, BodyError, Interaction, Source, interaction::Parameter},
     mcp::{
         FhirServer,
         arguments::{Payload, View},
@@ -15,6 +16,8 @@ use crate::{
         list::{Form, List},
         reply::Reply,
         schema,
+        search_parameters::SearchParameters,
+        write::{Plan, WriteError},
     },
     model::Issue,
 };
@@ -25,6 +28,7 @@ pub(super) fn output_schema() -> JsonObject {
         ("status", "integer", "HTTP status: 201 created, 200 updated"),
         ("reference", "string", "Where it is now, e.g. Condition/123"),
         ("versionId", "string", ""),
+        ("warnings", "array of string", ""),
         (
             "resource",
             "object",
@@ -81,6 +85,183 @@ pub(super) fn checked(
     Ok(json)
 }
 
+/// What people call the FHIR server.
+pub(super) fn name(server: &FhirServer) -> String {
+    match server.source() {
+        Source::Http(client) => client.base().host(),
+        Source::Fixtures(_) => "the FHIR server in memory".to_owned(),
+    }
+}
+
+/// A resource as it is before a write, valid or not.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) json: Json,
+    /// What stands for the version in `If-Match`.
+    pub(super) etag: Option<String>,
+}
+
+impl Stored {
+    /// `meta.versionId`.
+    pub(super) fn version(&self) -> Option<&str> {
+        version(&self.json)
+    }
+
+    /// ` (version 3)`, or nothing.
+    pub(super) fn in_version(&self) -> String {
+        match self.version() {
+            Some(version) => format!(" (version {version})"),
+            None => String::new(),
+        }
+    }
+}
+
+/// `meta.versionId` of a resource.
+pub(super) fn version(resource: &Json) -> Option<&str> {
+    resource.get("meta").and_then(|meta| meta.str("versionId"))
+}
+
+/// Reads what a write will replace or remove; `None` where there is nothing.
+///
+/// # Errors
+/// Those of an exchange: who may not read a resource cannot see what a write
+/// would do to it.
+pub(super) async fn stored(
+    server: &FhirServer,
+    resource_type: &str,
+    id: &str,
+) -> Result<Option<Stored>, ToolError> {
+    let interaction = read::interaction(resource_type, id);
+    let answer = server.send(&interaction).await?;
+    match exchange::received(server, &answer, &interaction) {
+        Ok(Some(document)) => {
+            let etag = answer.etag.or_else(|| {
+                let version = version(&document.json)?;
+                let plain = |char: char| char.is_ascii_alphanumeric() || "-.".contains(char);
+                version
+                    .chars()
+                    .all(plain)
+                    .then(|| format!("W/\"{version}\""))
+            });
+            Ok(Some(Stored {
+                json: document.json,
+                etag,
+            }))
+        }
+        Ok(None) => Err(ToolError::Body(BodyError::Empty)),
+        Err(ToolError::Body(BodyError::Http(failure))) if matches!(failure.status, 404 | 410) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What the condition of a write selects: the id of the one match, or nothing.
+///
+/// # Errors
+/// [`ToolError::Argument`] and [`ToolError::Parameters`] for a condition that
+/// selects nothing or that the server could ignore, [`WriteError::Condition`]
+/// when there are several matches.
+pub(super) async fn selected(
+    server: &FhirServer,
+    resource_type: &str,
+    parameters: &mut Vec<Parameter>,
+) -> Result<Option<String>, ToolError> {
+    let (capabilities, _) = search::capabilities(server.source()).await?;
+    SearchParameters::of(resource_type, capabilities.as_deref()).check(parameters)?;
+    let selecting: Vec<String> = search::selecting(parameters)
+        .into_iter()
+        .map(ToOwned::to_owned)
+        .collect();
+    parameters.retain(|(name, _)| selecting.contains(name));
+    if parameters.is_empty() {
+        return Err(ToolError::Argument {
+            argument: Some("id".to_owned()),
+            problem: "missing; give the id, or searchParam that selects one resource".to_owned(),
+        });
+    }
+    let mut searched = parameters.clone();
+    searched.push(("_count".to_owned(), "2".to_owned()));
+    let interaction = Interaction::Search {
+        resource_type: resource_type.to_owned(),
+        parameters: searched,
+    };
+    let found = exchange::fetch(server, &interaction).await?.json;
+    one_of(resource_type, &found)
+}
+
+/// The id of the one match of a Bundle.
+fn one_of(resource_type: &str, found: &Json) -> Result<Option<String>, ToolError> {
+    let is_match = |entry: &&Json| {
+        let mode = entry.get("search").and_then(|search| search.str("mode"));
+        matches!(mode, None | Some("match"))
+    };
+    let matches: Vec<&Json> = found
+        .list("entry")
+        .iter()
+        .filter(is_match)
+        .filter_map(|entry| entry.get("resource"))
+        .collect();
+    let goes_on = found
+        .list("link")
+        .iter()
+        .any(|link| link.str("relation") == Some("next"));
+    let total = match found.get("total") {
+        Some(Json::Number(total)) => total.parse().ok(),
+        _ => None,
+    };
+    let total = total.unwrap_or(matches.len()).max(matches.len());
+    let refused = |reason: String| Err(WriteError::Condition(reason).into());
+    match matches.as_slice() {
+        [] if total == 0 && !goes_on => Ok(None),
+        [one] if total == 1 && !goes_on => {
+            let id = one
+                .str("id")
+                .filter(|_| one.str("resourceType") == Some(resource_type));
+            match id {
+                Some(id) => Ok(Some(id.to_owned())),
+                None => refused(format!(
+                    "the FHIR server answers the condition with something that is no {resource_type} with an id"
+                )),
+            }
+        }
+        _ => {
+            let several = match total {
+                0 | 1 => "several resources".to_owned(),
+                total => format!("{total} resources"),
+            };
+            refused(format!(
+                "the condition selects {several} of type {resource_type}, and a conditional write must select one; find the id with search and give that"
+            ))
+        }
+    }
+}
+
+/// Sends a planned write, and shows what came of it.
+///
+/// # Errors
+/// Those of an exchange; [`ToolError::AfterWrite`] when the write took place;
+/// [`WriteError::Changed`] when the version is no longer the one that was read.
+pub(crate) async fn perform(server: &FhirServer, plan: Plan) -> Result<Reply, ToolError> {
+    let is_bound = matches!(
+        plan.interaction,
+        Interaction::Update {
+            if_match: Some(_),
+            ..
+        }
+    );
+    let reply = match plan.view {
+        Some(view) => write(server, &plan.interaction, view, &plan.warnings).await,
+        None => super::delete::perform(server, &plan.interaction).await,
+    };
+    match reply {
+        Err(ToolError::Body(BodyError::Http(failure))) if is_bound && failure.status == 412 => {
+            Err(WriteError::Changed(failure).into())
+        }
+        other => other,
+    }
+}
+
 /// Sends a write: the answer, and its document if it has one.
 ///
 /// # Errors
@@ -102,17 +283,19 @@ pub(super) async fn sent(
     }
 }
 
-/// Sends a write and shows what came of it.
-///
-/// # Errors
-/// Those of an exchange; [`ToolError::AfterWrite`] when the write took place.
-pub(super) async fn write(
+/// Sends a write that is answered with a resource.
+async fn write(
     server: &FhirServer,
-    interaction: Interaction,
+    interaction: &Interaction,
     view: View,
+    warnings: &[String],
 ) -> Result<Reply, ToolError> {
-    let (answer, document) = sent(server, &interaction).await?;
-    let facts = facts(&answer);
+    let (answer, document) = sent(server, interaction).await?;
+    let mut facts = facts(&answer);
+    if !warnings.is_empty() {
+        let warnings = warnings.iter().map(Json::text);
+        facts.set("warnings", Json::Array(warnings.collect()));
+    }
     let Some(document) = document else {
         return Ok(Reply::new(facts));
     };

@@ -57,6 +57,7 @@ fn update(resource_type: &str, id: Option<&str>, subject: &str) -> bool {
         id: id.map(ToOwned::to_owned),
         operation: None,
         parameters: Vec::new(),
+        if_match: None,
         body: body.to_string(),
     })
     .is_ok()

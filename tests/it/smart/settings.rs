@@ -8,7 +8,7 @@ use fhir_mcp_server::{
     cli::Cli,
     client::{Credential, HttpClient, HttpOptions, Source},
     config::{Config, DataSource, Upstream, upstream::Method},
-    mcp::{self, Options},
+    mcp::{self, Options, WriteOptions},
 };
 use rmcp::{RoleClient, ServiceExt, model::CallToolRequestParams, service::RunningService};
 use serde_json::{Value, json};
@@ -259,6 +259,10 @@ async fn session(grant: Value) -> (RunningService<RoleClient, ()>, FhirServer) {
     let source = Source::Http(HttpClient::new(options).unwrap());
     let options = Options {
         allow_writes: true,
+        writes: WriteOptions {
+            without_confirmation: true,
+            ..WriteOptions::default()
+        },
         ..Options::default()
     };
     let server = mcp::FhirServer::new(source, options);

@@ -109,6 +109,10 @@ impl Deployment {
         let source = HttpClient::new(client::HttpOptions::new(fhir_base)).unwrap();
         let options = mcp::Options {
             allow_writes: true,
+            writes: fhir_mcp_server::mcp::WriteOptions {
+                without_confirmation: true,
+                ..Default::default()
+            },
             ..mcp::Options::default()
         };
         let handler = FhirServer::new(Source::Http(source), options);

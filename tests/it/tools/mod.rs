@@ -1,6 +1,8 @@
 //! The tools, from an MCP client to a FHIR server on loopback.
 
 mod describing;
+mod hidden_characters;
+mod hostile_text;
 mod reading;
 mod searching;
 mod writing;
@@ -42,13 +44,21 @@ impl Setting {
         options: Options,
         script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let fhir = FhirServer::start(move |_, request| {
+        Self::bare(options, move |request| {
             if below_base(request).starts_with("/metadata") {
                 return Reply::json(200, capability_statement());
             }
             script(request)
         })
-        .await;
+        .await
+    }
+
+    /// With a FHIR server that knows nothing but the script.
+    async fn bare(
+        options: Options,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let fhir = FhirServer::start(move |_, request| script(request)).await;
         let client = HttpClient::new(HttpOptions::new(fhir.base())).unwrap();
         let server = mcp::FhirServer::new(Source::Http(client), options);
         let (near, far) = tokio::io::duplex(1 << 20);
@@ -92,6 +102,8 @@ impl Setting {
         let tools = self.client.list_all_tools().await.unwrap();
         let tool = tools.into_iter().find(|known| known.name == tool).unwrap();
         let mut schema = (*tool.output_schema.unwrap()).clone();
+        // Every answer may hold it, so the instructions tell and no schema.
+        schema["properties"]["hiddenCharacters"] = json!({"type": "object"});
         // What is not declared is a mistake in a test, not for clients.
         schema.insert("additionalProperties".to_owned(), json!(false));
         jsonschema::draft202012::new(&Value::Object(schema)).unwrap()

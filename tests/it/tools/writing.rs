@@ -1,31 +1,37 @@
 //! `create`, `update` and `delete`.
 
-use fhir_mcp_server::mcp::Options;
+use fhir_mcp_server::mcp::{Options, WriteOptions};
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
 
 use super::{INVALID, PATIENT, Setting};
 use crate::support::fhir_server::Reply;
 
+/// Options that allow writes without asking.
+fn unasked() -> Options {
+    Options {
+        allow_writes: true,
+        writes: WriteOptions {
+            without_confirmation: true,
+            ..WriteOptions::default()
+        },
+        ..Options::default()
+    }
+}
+
 #[tokio::test]
 async fn http_errors_keep_status_outcome_and_retry_after() {
     let outcome = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"processing","diagnostics":"Unit unknown"}]}"#;
-    let setting = Setting::scripted(
-        Options {
-            allow_writes: true,
-            ..Options::default()
-        },
-        move |_| {
-            Reply::with_headers(
-                429,
-                &[
-                    ("content-type", "application/fhir+json"),
-                    ("retry-after", "9000"),
-                ],
-                outcome,
-            )
-        },
-    )
+    let setting = Setting::scripted(unasked(), move |_| {
+        Reply::with_headers(
+            429,
+            &[
+                ("content-type", "application/fhir+json"),
+                ("retry-after", "9000"),
+            ],
+            outcome,
+        )
+    })
     .await;
     let text = setting
         .fails("delete", json!({"type": "Patient", "id": "1"}))
@@ -40,10 +46,7 @@ async fn http_errors_keep_status_outcome_and_retry_after() {
 
 #[tokio::test]
 async fn invalid_payloads_are_never_sent() {
-    let options = Options {
-        allow_writes: true,
-        ..Options::default()
-    };
+    let options = unasked();
     let setting = Setting::start(options, |_, _| (201, PATIENT.to_owned())).await;
     let invalid: Value = serde_json::from_str(INVALID).unwrap();
     for (tool, arguments) in [
@@ -78,10 +81,7 @@ async fn invalid_payloads_are_never_sent() {
 
 #[tokio::test]
 async fn writes_say_where_the_resource_is() {
-    let options = Options {
-        allow_writes: true,
-        ..Options::default()
-    };
+    let options = unasked();
     let setting = Setting::scripted(options, |request| match request.method.as_str() {
         "POST" => Reply::with_headers(
             201,
@@ -89,6 +89,7 @@ async fn writes_say_where_the_resource_is() {
             "",
         ),
         "PUT" => Reply::json(200, request.body.clone()),
+        "GET" => Reply::json(404, ""),
         _ => Reply::with_headers(204, &[], ""),
     })
     .await;
