@@ -40,6 +40,8 @@ mod facade;
 mod facade_client;
 /// Several replicas.
 mod facade_redis;
+/// How it knows its clients.
+mod facade_registration;
 /// Its tokens.
 mod facade_tokens;
 /// Resources in memory that answer like a FHIR server.
