@@ -36,6 +36,18 @@ fn was_asked(server: &SilentServer) {
     assert_eq!(line, "GET /fhir/Patient/one HTTP/1.1");
 }
 
+/// The answer to a request. Before it may come errors that answer the lines
+/// before: requests are answered in the order in which they end.
+fn answer_to(server: &Running, id: u64) -> Value {
+    loop {
+        let answer = server.answer();
+        if answer["id"] == id {
+            return answer;
+        }
+        assert!(answer.get("error").is_some(), "{answer}");
+    }
+}
+
 #[test]
 fn stdio_goes_on_after_whatever_comes() {
     let folder = tempfile::tempdir().unwrap();
@@ -61,19 +73,10 @@ fn stdio_goes_on_after_whatever_comes() {
         server.write(line);
         let id = 100 + u64::try_from(number).unwrap();
         server.send(&ping(id));
-        // Lines that hold an id may be answered; the ping is in any case.
-        loop {
-            let answer = server.answer();
-            if answer["id"] == id {
-                assert_eq!(answer["result"], json!({}));
-                break;
-            }
-            assert!(answer.get("error").is_some(), "{answer}");
-        }
+        assert_eq!(answer_to(&server, id)["result"], json!({}));
     }
     server.call(9, "read", &read());
-    let answer = server.answer();
-    assert_eq!(answer["id"], 9);
+    let answer = answer_to(&server, 9);
     assert_eq!(answer["result"]["isError"], false, "{answer}");
     assert!(server.end());
     println!("stdio lines survived: {}", lines.len());
