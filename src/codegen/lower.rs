@@ -2,6 +2,7 @@
 
 mod constraints;
 mod profiles;
+mod repeated;
 mod search;
 mod terminology;
 

@@ -1,13 +1,16 @@
 //! Profiles in the form of the definition files become StructureDefinitions
 //! again, as packages have them: the library then reads one form. What only
-//! people read is left out, and so are the constraints of the base types.
+//! people read is left out, and so is what they repeat of the base types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::{Error, Inputs};
+use super::{
+    super::{Error, Inputs},
+    repeated::Base,
+};
 
 const BASE: &str = "http://hl7.org/fhir/StructureDefinition/";
 
@@ -58,6 +61,7 @@ pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> 
     let own = Own {
         inherited,
         constraints: &constraints,
+        base: Base::new(base.iter().flat_map(|structure| &structure.elements)),
     };
     let text = |constraint: &Map<String, Value>, name: &str| -> String {
         let text = constraint.get(name).and_then(Value::as_str);
@@ -74,7 +78,7 @@ pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> 
         let elements = profile
             .elements
             .iter()
-            .map(|element| own.element(element, &profile))
+            .filter_map(|element| own.element(element, &profile).transpose())
             .collect::<Result<Vec<Value>, Error>>()?;
         let definition = json!({
             "resourceType": "StructureDefinition",
@@ -106,16 +110,22 @@ fn keys(element: &Map<String, Value>) -> impl Iterator<Item = &str> {
 struct Own<'a> {
     inherited: BTreeSet<&'a str>,
     constraints: &'a [Map<String, Value>],
+    base: Base<'a>,
 }
 
 impl Own<'_> {
-    fn element(&self, element: &Map<String, Value>, profile: &Structure) -> Result<Value, Error> {
+    /// What an element asks for beyond its type; `None` when that is nothing.
+    fn element(
+        &self,
+        element: &Map<String, Value>,
+        profile: &Structure,
+    ) -> Result<Option<Value>, Error> {
         let mut out = Map::new();
         if !element.contains_key("id") {
             let path = element.get("path").cloned().unwrap_or_default();
             out.insert("id".to_owned(), path);
         }
-        for (name, value) in element {
+        for (name, value) in self.base.beyond(element) {
             match name.as_str() {
                 "short" | "base" | "isSummary" | "isModifier" | "explicitTypeName" => {}
                 "type" => {
@@ -136,7 +146,10 @@ impl Own<'_> {
                 }
             }
         }
-        Ok(Value::Object(out))
+        let says_more = out
+            .keys()
+            .any(|name| !matches!(name.as_str(), "id" | "path"));
+        Ok(says_more.then_some(Value::Object(out)))
     }
 
     fn constraint(&self, key: &str, profile: &Structure) -> Result<Value, Error> {
