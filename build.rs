@@ -34,17 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let schemas = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("schemas");
     let read = |file: &str| fs::read_to_string(schemas.join(file));
-    let files = codegen::generate(&codegen::Inputs {
-        types: &read("types.json")?,
-        resources: &read("resources.json")?,
-        value_sets: &read("value-sets-required.json")?,
-        constraints: &read("constraints.json")?,
-        code_systems: &read("code-systems.json")?,
-        composed_value_sets: &read("value-sets.json")?,
-        search_parameters: &read("search-parameters.json")?,
-        profiles: &read("profiles.json")?,
-        extensions: &read("extensions.json")?,
-    })?;
+    let files = codegen::generate(&codegen::Inputs::read(read)?)?;
     let folder = Path::new(&env::var("OUT_DIR")?).join("fhir");
     fs::create_dir_all(&folder)?;
     for file in &files {

@@ -18,26 +18,43 @@ mod tests;
 use std::fmt;
 
 /// The texts of the definition files in `schemas/`.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
+#[derive(Clone, Debug)]
+pub struct Inputs {
     /// `types.json`
-    pub types: &'a str,
+    pub types: String,
     /// `resources.json`
-    pub resources: &'a str,
+    pub resources: String,
     /// `value-sets-required.json`
-    pub value_sets: &'a str,
+    pub value_sets: String,
     /// `constraints.json`
-    pub constraints: &'a str,
+    pub constraints: String,
     /// `code-systems.json`
-    pub code_systems: &'a str,
+    pub code_systems: String,
     /// `value-sets.json`
-    pub composed_value_sets: &'a str,
+    pub composed_value_sets: String,
     /// `search-parameters.json`
-    pub search_parameters: &'a str,
+    pub search_parameters: String,
     /// `profiles.json`
-    pub profiles: &'a str,
+    pub profiles: String,
     /// `extensions.json`
-    pub extensions: &'a str,
+    pub extensions: String,
+}
+
+impl Inputs {
+    /// Asks for each file by its name.
+    pub fn read<E>(mut read: impl FnMut(&str) -> Result<String, E>) -> Result<Self, E> {
+        Ok(Self {
+            types: read("types.json")?,
+            resources: read("resources.json")?,
+            value_sets: read("value-sets-required.json")?,
+            constraints: read("constraints.json")?,
+            code_systems: read("code-systems.json")?,
+            composed_value_sets: read("value-sets.json")?,
+            search_parameters: read("search-parameters.json")?,
+            profiles: read("profiles.json")?,
+            extensions: read("extensions.json")?,
+        })
+    }
 }
 
 /// One file for `OUT_DIR`.
@@ -78,13 +95,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Generates the model.
-pub fn generate(inputs: &Inputs<'_>) -> Result<Vec<GeneratedFile>, Error> {
+pub fn generate(inputs: &Inputs) -> Result<Vec<GeneratedFile>, Error> {
     let definitions = parse::definitions(inputs)?;
     let mut model = lower::lower(&definitions)?;
     model.profiles = lower::profiles(inputs)?;
     passes::run(&mut model)?;
     let mut files = emit::emit(&model)?;
-    files.push(extensions::table(inputs.extensions)?);
+    files.push(extensions::table(&inputs.extensions)?);
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
 }

@@ -5,54 +5,15 @@ use std::{fs, path::Path};
 use super::{GeneratedFile, Inputs, extensions, generate, ir::Counts, lower, parse};
 
 /// The texts of a folder in the layout of `schemas/`.
-struct Texts {
-    types: String,
-    resources: String,
-    value_sets: String,
-    code_systems: String,
-    composed_value_sets: String,
-    search_parameters: String,
-    profiles: String,
-    constraints: String,
-    extensions: String,
-}
-
-impl Texts {
-    fn read(folder: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        let read = |name: &str| fs::read_to_string(folder.join(name)).expect("a definition file");
-        Self {
-            types: read("types.json"),
-            resources: read("resources.json"),
-            value_sets: read("value-sets-required.json"),
-            code_systems: read("code-systems.json"),
-            composed_value_sets: read("value-sets.json"),
-            search_parameters: read("search-parameters.json"),
-            profiles: read("profiles.json"),
-            constraints: read("constraints.json"),
-            extensions: read("extensions.json"),
-        }
-    }
-
-    fn inputs(&self) -> Inputs<'_> {
-        Inputs {
-            types: &self.types,
-            resources: &self.resources,
-            value_sets: &self.value_sets,
-            code_systems: &self.code_systems,
-            composed_value_sets: &self.composed_value_sets,
-            search_parameters: &self.search_parameters,
-            profiles: &self.profiles,
-            constraints: &self.constraints,
-            extensions: &self.extensions,
-        }
-    }
+fn inputs(folder: &str) -> Inputs {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    Inputs::read(|name| fs::read_to_string(folder.join(name))).expect("the definition files")
 }
 
 #[test]
 fn reproduces_the_counts_of_the_specification() {
-    let texts = Texts::read("schemas");
-    let definitions = parse::definitions(&texts.inputs()).expect("definitions");
+    let inputs = inputs("schemas");
+    let definitions = parse::definitions(&inputs).expect("definitions");
     let counts = lower::lower(&definitions).expect("a model").counts;
     let expected = Counts {
         resources: 146,
@@ -71,8 +32,8 @@ fn reproduces_the_counts_of_the_specification() {
 
 #[test]
 fn is_deterministic() {
-    let texts = Texts::read("schemas");
-    assert!(generate(&texts.inputs()) == generate(&texts.inputs()));
+    let inputs = inputs("schemas");
+    assert!(generate(&inputs) == generate(&inputs));
 }
 
 /// The mini specification's output is reviewed as a diff: a mismatch writes the
@@ -80,8 +41,8 @@ fn is_deterministic() {
 /// no longer compiles, `FHIR_CODEGEN_NO_GOLDEN=1` leaves it out for one run.
 #[test]
 fn the_mini_specification_gives_the_golden_output() {
-    let texts = Texts::read("fixtures/codegen/mini");
-    let files = generate(&texts.inputs()).expect("output");
+    let inputs = inputs("fixtures/codegen/mini");
+    let files = generate(&inputs).expect("output");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/codegen/mini/expected");
     let known: Vec<String> = fs::read_dir(&folder)
         .map(|entries| {
@@ -111,7 +72,7 @@ fn the_mini_specification_gives_the_golden_output() {
 
 #[test]
 fn refuses_what_it_does_not_understand() {
-    let texts = Texts::read("fixtures/codegen/mini");
+    let inputs = inputs("fixtures/codegen/mini");
     let cases = [
         (
             "\"max\":\"1\"",
@@ -131,16 +92,12 @@ fn refuses_what_it_does_not_understand() {
         ("\"elements\":[", "\"elements\":{", "types.json"),
     ];
     for (from, to, reason) in cases {
-        let (types, resources) = (
-            texts.types.replacen(from, to, 1),
-            texts.resources.replacen(from, to, 1),
-        );
-        let inputs = Inputs {
-            types: &types,
-            resources: &resources,
-            ..texts.inputs()
+        let changed = Inputs {
+            types: inputs.types.replacen(from, to, 1),
+            resources: inputs.resources.replacen(from, to, 1),
+            ..inputs.clone()
         };
-        let error = generate(&inputs).expect_err(reason);
+        let error = generate(&changed).expect_err(reason);
         assert!(error.to_string().contains(reason), "{error}");
     }
     for (from, to, reason) in [
@@ -158,20 +115,18 @@ fn refuses_what_it_does_not_understand() {
         ),
         ("\"min-1\"", "\"min-9\"", "min-1 is not defined"),
     ] {
-        let constraints = texts.constraints.replacen(from, to, 1);
         let error = generate(&Inputs {
-            constraints: &constraints,
-            ..texts.inputs()
+            constraints: inputs.constraints.replacen(from, to, 1),
+            ..inputs.clone()
         })
         .expect_err(reason);
         assert!(error.to_string().contains(reason), "{error}");
     }
-    let parameters = texts
-        .search_parameters
-        .replace("Mini.type", "Mini.type.last()");
     let error = generate(&Inputs {
-        search_parameters: &parameters,
-        ..texts.inputs()
+        search_parameters: inputs
+            .search_parameters
+            .replace("Mini.type", "Mini.type.last()"),
+        ..inputs
     })
     .expect_err("last()");
     assert!(

@@ -45,14 +45,14 @@ const BASE_CONSTRAINTS: &str = "constraints";
 /// The profiles that the files hold, by URL: those of `profiles.json` and the
 /// two of Quantity in `types.json`. Under `constraints` the
 /// constraints of the base types, which snapshots repeat.
-pub fn profiles(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Error> {
-    let mut structures = parse::<Structures>("types.json", inputs.types)?.structures;
-    structures.extend(parse::<Structures>("resources.json", inputs.resources)?.structures);
+pub fn profiles(inputs: &Inputs) -> Result<BTreeMap<String, String>, Error> {
+    let mut structures = parse::<Structures>("types.json", &inputs.types)?.structures;
+    structures.extend(parse::<Structures>("resources.json", &inputs.resources)?.structures);
     let (mut profiles, base): (Vec<Structure>, Vec<Structure>) = structures
         .into_iter()
         .partition(|structure| structure.derivation.as_deref() == Some("constraint"));
-    profiles.extend(parse::<Structures>("profiles.json", inputs.profiles)?.structures);
-    let constraints = parse::<Constraints>("constraints.json", inputs.constraints)?.constraints;
+    profiles.extend(parse::<Structures>("profiles.json", &inputs.profiles)?.structures);
+    let constraints = parse::<Constraints>("constraints.json", &inputs.constraints)?.constraints;
     let inherited: BTreeSet<&str> = base
         .iter()
         .flat_map(|structure| &structure.elements)

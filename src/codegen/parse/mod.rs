@@ -149,7 +149,7 @@ pub struct Component {
 }
 
 /// Parses all files.
-pub fn definitions(inputs: &Inputs<'_>) -> Result<Definitions, Error> {
+pub fn definitions(inputs: &Inputs) -> Result<Definitions, Error> {
     #[derive(Deserialize)]
     struct Structures {
         structures: Vec<Structure>,
@@ -168,17 +168,18 @@ pub fn definitions(inputs: &Inputs<'_>) -> Result<Definitions, Error> {
     struct Constraints {
         constraints: Vec<Constraint>,
     }
-    let mut structures: Vec<Structure> = json::<Structures>("types.json", inputs.types)?.structures;
-    structures.extend(json::<Structures>("resources.json", inputs.resources)?.structures);
+    let mut structures: Vec<Structure> =
+        json::<Structures>("types.json", &inputs.types)?.structures;
+    structures.extend(json::<Structures>("resources.json", &inputs.resources)?.structures);
     Ok(Definitions {
         structures,
-        value_sets: json::<ValueSets>("value-sets-required.json", inputs.value_sets)?.value_sets,
-        constraints: json::<Constraints>("constraints.json", inputs.constraints)?.constraints,
+        value_sets: json::<ValueSets>("value-sets-required.json", &inputs.value_sets)?.value_sets,
+        constraints: json::<Constraints>("constraints.json", &inputs.constraints)?.constraints,
         code_systems: terminology::code_systems(inputs)?,
         composed_value_sets: terminology::composed(inputs)?,
         search_parameters: json::<SearchParameters>(
             "search-parameters.json",
-            inputs.search_parameters,
+            &inputs.search_parameters,
         )?
         .search_parameters,
     })

@@ -57,7 +57,7 @@ pub struct Filter {
     pub value: String,
 }
 
-pub(super) fn code_systems(inputs: &Inputs<'_>) -> Result<Vec<CodeSystem>, Error> {
+pub(super) fn code_systems(inputs: &Inputs) -> Result<Vec<CodeSystem>, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct File {
@@ -73,7 +73,7 @@ pub(super) fn code_systems(inputs: &Inputs<'_>) -> Result<Vec<CodeSystem>, Error
         #[serde(default)]
         concept: Vec<Value>,
     }
-    let systems = json::<File>("code-systems.json", inputs.code_systems)?.code_systems;
+    let systems = json::<File>("code-systems.json", &inputs.code_systems)?.code_systems;
     let system = |raw: Raw| {
         Ok(CodeSystem {
             concepts: concepts(&raw.url, raw.concept)?,
@@ -85,13 +85,13 @@ pub(super) fn code_systems(inputs: &Inputs<'_>) -> Result<Vec<CodeSystem>, Error
     systems.into_iter().map(system).collect()
 }
 
-pub(super) fn composed(inputs: &Inputs<'_>) -> Result<Vec<Composed>, Error> {
+pub(super) fn composed(inputs: &Inputs) -> Result<Vec<Composed>, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct File {
         value_sets: Vec<Composed>,
     }
-    Ok(json::<File>("value-sets.json", inputs.composed_value_sets)?.value_sets)
+    Ok(json::<File>("value-sets.json", &inputs.composed_value_sets)?.value_sets)
 }
 
 /// A concept is an array: code, display, properties, children; all but the
