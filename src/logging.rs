@@ -5,7 +5,10 @@
 //! logs whole requests and answers at `debug`, the HTTP clients log URLs), so
 //! their levels are capped whatever level is asked for.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    panic,
+};
 
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
@@ -28,6 +31,17 @@ pub fn start(level: LogLevel, format: LogFormat) {
     let _ = tracing_subscriber::registry()
         .with(lines.with_filter(targets(level)))
         .try_init();
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!("{}", fault(place.as_deref()));
+    }));
+}
+
+/// What is said of a fault of our own. Its message is not: the system's own quote
+/// the text that was worked on.
+fn fault(place: Option<&str>) -> String {
+    let place = place.unwrap_or("an unknown place");
+    format!("a fault in the program itself, at {place}: please report it")
 }
 
 /// What is logged at a level.
