@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{
     Notes, allows,
-    notes::{Offsets, hash},
+    notes::{Fragment, Offsets, hash},
     target_words,
     walk::{Visitor, walk},
 };
@@ -23,10 +23,8 @@ pub(crate) fn close(resource: &dyn Object, at: &mut At<'_, '_>, notes: &mut Note
     let here = notes
         .fragments
         .last()
-        .is_some_and(|&(offset, _)| offset > at.offset());
-    let contained = contained(resource);
-    let none = contained.is_none_or(|slot| slot.is_empty());
-    if !here && none
+        .is_some_and(|fragment| fragment.offset > at.offset());
+    if !here
         || at
             .element()
             .is_some_and(|element| element.name == "contained")
@@ -35,11 +33,35 @@ pub(crate) fn close(resource: &dyn Object, at: &mut At<'_, '_>, notes: &mut Note
     }
     let fragments = notes.take_fragments(at);
     // What could not be kept may be what is missed.
-    if at.is_complete() {
-        let mut search = Search::new(resource, contained);
-        walk(resource, &mut String::new(), &mut search);
-        search.report(at, &fragments);
+    if !at.is_complete() {
+        return;
     }
+    let types = types(resource);
+    let wrong: Vec<(&Fragment, &'static str)> = fragments
+        .iter()
+        .filter_map(|fragment| {
+            let (_, kind) = types.iter().find(|(hash, _)| *hash == fragment.hash)?;
+            (!allows(fragment.targets, kind)).then_some((fragment, *kind))
+        })
+        .collect();
+    if !wrong.is_empty() {
+        report(resource, at, &fragments, &wrong);
+    }
+}
+
+/// What a fragment may lead to: the hash of its text, and the type.
+fn types(resource: &dyn Object) -> Vec<(u64, &'static str)> {
+    let container = (hash("#"), resource.definition().name);
+    let contained = contained(resource);
+    let contained = contained.iter().flat_map(|slot| slot.iter());
+    let contained = contained.filter_map(|node| match node {
+        Node::Resource(resource) => {
+            let id = id(resource.as_object())?;
+            Some((hash(&format!("#{id}")), resource.resource_type()))
+        }
+        _ => None,
+    });
+    std::iter::once(container).chain(contained).collect()
 }
 
 /// The element with the contained resources: the sixth of every DomainResource.
@@ -49,69 +71,63 @@ fn contained(resource: &dyn Object) -> Option<&dyn Slot> {
     (element.name == "contained").then(|| resource.slot(CONTAINED))
 }
 
-/// What is wrong with a reference: where, its hash, rule, words.
-type Finding = (String, u64, Rule, String, String);
-
-struct Search {
-    container: &'static str,
-    /// Types of the contained resources, by id.
-    by_id: HashMap<String, &'static str>,
-    /// Whether the walk is in a contained resource.
-    inside: bool,
-    findings: Vec<Finding>,
+/// Walks the resource once more, for the paths of the references that are wrong.
+fn report(
+    resource: &dyn Object,
+    at: &mut At<'_, '_>,
+    fragments: &[Fragment],
+    wrong: &[(&Fragment, &'static str)],
+) {
+    let notes = fragments.iter();
+    let mut search = Search {
+        offsets: Offsets::new(notes.map(|fragment| {
+            let Fragment {
+                offset,
+                hash,
+                targets,
+            } = *fragment;
+            (offset, key(hash, targets))
+        })),
+        paths: HashMap::new(),
+        inside: false,
+    };
+    walk(resource, &mut String::new(), &mut search);
+    for (fragment, kind) in wrong {
+        let path = search.paths.get(&fragment.offset);
+        let (expected, found) = target_words(fragment.targets, kind);
+        let rule = Rule::ReferenceTarget;
+        at.report_at(
+            path.map_or("", String::as_str),
+            fragment.offset,
+            rule,
+            rule.severity(),
+            expected,
+            found,
+        );
+    }
 }
 
-impl Search {
-    fn new(container: &dyn Object, contained: Option<&dyn Slot>) -> Self {
-        let mut by_id = HashMap::new();
-        for node in contained.iter().flat_map(|slot| slot.iter()) {
-            if let Node::Resource(resource) = node
-                && let Some(id) = id(resource.as_object())
-            {
-                by_id.entry(id).or_insert(resource.resource_type());
-            }
-        }
-        Self {
-            container: container.definition().name,
-            by_id,
-            inside: false,
-            findings: Vec::new(),
-        }
-    }
+/// What tells a fragment from those that are judged otherwise. Among the same the
+/// order does not matter, which in a document is not that of the definition.
+fn key(hash: u64, targets: &'static [&'static str]) -> u64 {
+    hash ^ (targets.as_ptr() as usize as u64)
+}
 
-    fn reference(&mut self, reference: &Reference, type_ref: &'static TypeRef, path: &str) {
-        let text = reference.reference.value.as_deref().unwrap_or_default();
-        let Some(id) = text.strip_prefix('#') else {
-            return;
-        };
-        let kind = match id {
-            "" => self.container,
-            id => match self.by_id.get(id) {
-                Some(kind) => kind,
-                None => return,
-            },
-        };
-        if !allows(type_ref.targets, kind) {
-            let (expected, found) = target_words(type_ref.targets, kind);
-            let rule = Rule::ReferenceTarget;
-            self.findings
-                .push((path.to_owned(), hash(text), rule, expected, found));
-        }
-    }
-
-    fn report(self, at: &mut At<'_, '_>, fragments: &[(usize, u64)]) {
-        let mut offsets = Offsets::new(fragments.iter().copied());
-        for (path, hash, rule, expected, found) in self.findings {
-            let offset = offsets.next(hash).unwrap_or(at.offset());
-            at.report_at(&path, offset, rule, rule.severity(), expected, found);
-        }
-    }
+struct Search {
+    offsets: Offsets,
+    /// The paths of the fragments, by offset.
+    paths: HashMap<usize, String>,
+    /// Whether the walk is in a contained resource.
+    inside: bool,
 }
 
 impl Visitor for Search {
     fn object(&mut self, object: &dyn Object, type_ref: &'static TypeRef, path: &str) {
-        if let Some(reference) = object.as_any().downcast_ref::<Reference>() {
-            self.reference(reference, type_ref, path);
+        let reference = object.as_any().downcast_ref::<Reference>();
+        if let Some(text) = reference.and_then(|reference| reference.reference.value.as_deref())
+            && let Some(offset) = self.offsets.next(key(hash(text), type_ref.targets))
+        {
+            self.paths.insert(offset, path.to_owned());
         }
     }
 

@@ -11,7 +11,7 @@ pub(crate) use contained::{close as close_container, id};
 
 use crate::model::{Reference, Rule, Severity, reader::At};
 use form::{Form, is_resource_type};
-use notes::{Note, Notes, Way, hash};
+use notes::{Fragment, Note, Notes, Way, hash};
 
 /// What stands before the name of a type in its canonical URL.
 const STRUCTURES: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -106,7 +106,11 @@ fn literal<'a>(
 ) -> Option<&'a str> {
     let (kind, way, hashed) = match Form::of(text) {
         Form::Fragment(_) => {
-            notes.fragments.push((at.offset(), hash(text)));
+            notes.fragments.push(Fragment {
+                offset: at.offset(),
+                hash: hash(text),
+                targets,
+            });
             return None;
         }
         Form::Rest(rest) if rest.base.is_empty() => (Some(rest.kind), Way::Relative, rest.local),
