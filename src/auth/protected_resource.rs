@@ -78,8 +78,10 @@ impl ProtectedResource {
     pub fn challenge(&self, endpoint: &str, refusal: &Refusal) -> String {
         let mut value = "Bearer ".to_owned();
         let (error, scopes) = match refusal {
-            Refusal::Missing => (None, Scopes::READ),
-            Refusal::Invalid(reason) => (Some(("invalid_token", *reason)), Scopes::READ),
+            // All that is of use here, at once: some authorization servers give
+            // out no scope later that was not asked for at first.
+            Refusal::Missing => (None, self.supported),
+            Refusal::Invalid(reason) => (Some(("invalid_token", *reason)), self.supported),
             Refusal::Scope(needed) => (
                 Some(("insufficient_scope", "the token lacks a scope")),
                 *needed,
@@ -148,6 +150,21 @@ mod tests {
         let challenge = resource("http://localhost:8000").challenge("/mcp", &Refusal::Missing);
         let url = "http://localhost:8000/.well-known/oauth-protected-resource/mcp";
         assert!(challenge.contains(url), "{challenge}");
+    }
+
+    #[test]
+    fn a_challenge_names_the_scopes_that_are_of_use() {
+        let base = "https://a.example".parse().unwrap();
+        for (writes, scopes) in [(false, "fhir.read"), (true, "fhir.read fhir.write")] {
+            let resource = ProtectedResource::new(&base, "https://as.example", writes);
+            for refusal in [Refusal::Missing, Refusal::Invalid("expired")] {
+                let challenge = resource.challenge("/mcp", &refusal);
+                let named = format!("scope=\"{scopes}\"");
+                assert!(challenge.contains(&named), "{challenge}");
+            }
+            let challenge = resource.challenge("/mcp", &Refusal::Scope(Scopes::READ));
+            assert!(challenge.contains("scope=\"fhir.read\""), "{challenge}");
+        }
     }
 
     #[test]

@@ -63,7 +63,8 @@ async fn without_a_token_a_challenge_says_where_to_get_one() {
     let answer = server.list(None).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     let metadata = server.url("/.well-known/oauth-protected-resource/mcp");
-    let expected = format!("Bearer scope=\"fhir.read\", resource_metadata=\"{metadata}\"");
+    let scope = "fhir.read fhir.write";
+    let expected = format!("Bearer scope=\"{scope}\", resource_metadata=\"{metadata}\"");
     assert_eq!(challenge(&answer), expected);
 }
 
