@@ -58,6 +58,8 @@ pub struct HttpOptions {
     pub allowed_origins: Vec<Url>,
     /// Requests of one caller in a minute; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
+    /// Requests that are worked on at once; [`MAX_REQUESTS`] when not given.
+    pub max_requests: Option<usize>,
     /// How clients are authorized; without it whoever reaches the listener may
     /// call.
     pub authorization: Option<Arc<Authorization>>,
@@ -124,7 +126,7 @@ fn router<H: ServerHandler + Clone>(
     let endpoints = Router::new().merge(mcp).merge(sse::router(handler, stop));
     authorized(endpoints, options)
         .layer(middleware::from_fn_with_state(
-            Arc::new(Semaphore::new(MAX_REQUESTS)),
+            Arc::new(Semaphore::new(options.max_requests.unwrap_or(MAX_REQUESTS))),
             limit_requests,
         ))
         .layer(cors(&options.allowed_origins))

@@ -17,6 +17,7 @@ use crate::support::{
 fn count() {
     let sources = [
         include_str!("facade.rs"),
+        include_str!("facade_limits.rs"),
         include_str!("facade_registration.rs"),
         include_str!("facade_tokens.rs"),
     ];

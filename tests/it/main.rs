@@ -38,6 +38,8 @@ mod endurance;
 mod facade;
 /// The whole way of a real client.
 mod facade_client;
+/// Limits of its endpoints.
+mod facade_limits;
 /// Several replicas.
 mod facade_redis;
 /// How it knows its clients.

@@ -1,6 +1,6 @@
 //! This server over HTTP with authorization, and a browser in front of it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use fhir_mcp_server::{
@@ -64,6 +64,8 @@ pub(crate) struct Setup {
     pub(crate) public: Option<String>,
     /// Lifetime of an access token.
     pub(crate) access: Option<Duration>,
+    pub(crate) rate_limit: Option<NonZeroU32>,
+    pub(crate) max_requests: Option<usize>,
 }
 
 impl Deployment {
@@ -119,6 +121,8 @@ impl Deployment {
         let options = HttpOptions {
             public_url: setup.public.map(|url| url.parse().unwrap()),
             legacy_sessions: setup.legacy_sessions,
+            rate_limit: setup.rate_limit,
+            max_requests: setup.max_requests,
             authorization: Some(Arc::new(authorization)),
             ..HttpOptions::default()
         };
