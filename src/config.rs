@@ -110,10 +110,11 @@ pub struct Flags {
     #[arg(long)]
     pub legacy_sessions: bool,
 
-    /// Let one token of the FHIR server serve all users
+    /// Let one credential at the FHIR server serve all users
     ///
-    /// Needed where FHIR_SERVER_ACCESS_TOKEN is set and other people can
-    /// connect over HTTP: each of them then acts as its user.
+    /// Needed where this server has a token, a password or client credentials
+    /// of its own there, and other people can connect over HTTP: each of them
+    /// can then do what it allows.
     #[arg(long)]
     pub shared_upstream: bool,
 
@@ -436,11 +437,11 @@ fn writes(flags: &Flags, environment: &Environment) -> Result<Writes, ConfigErro
     {
         return Err(ConfigError::OperationAlone);
     }
-    // Its length is checked where it seals more than confirmations.
-    let seal_key = environment
-        .get(env::MCP_SEAL_KEY)
-        .filter(|key| key.len() >= 32)
-        .map(Secret::new);
+    // Over stdio nobody else takes a confirmation.
+    let seal_key = match flags.transport {
+        TransportKind::Stdio => None,
+        _ => authorization::seal_key(environment)?,
+    };
     Ok(Writes {
         types: flags.write_types.clone(),
         interactions: flags.write_interactions.clone(),

@@ -3,6 +3,7 @@
 
 use std::{net::IpAddr, str::FromStr};
 
+use reqwest::header::{AUTHORIZATION, HeaderName};
 use url::Url;
 
 use super::{
@@ -54,7 +55,7 @@ pub enum AuthorizationError {
     },
     /// Two servers that would give out tokens.
     #[error(
-        "Remove either FHIR_MCP_AUTHORIZATION_SERVER or FHIR_SERVER_CLIENT_ID with FHIR_SERVER_SCOPES: with the first another server authorizes MCP clients, with the second this one does (unless FHIR_SERVER_AUTH_GRANT is client_credentials)."
+        "Remove either FHIR_MCP_AUTHORIZATION_SERVER or FHIR_SERVER_CLIENT_ID with FHIR_SERVER_SCOPES, or set FHIR_SERVER_AUTH_GRANT to client_credentials: with the first another server authorizes MCP clients, with the second this one does, unless the client signs in at the FHIR server for itself."
     )]
     TwoModes,
     /// Users would sign in where there is nothing to sign in at.
@@ -64,10 +65,10 @@ pub enum AuthorizationError {
     NothingToSignInAt,
     /// One identity at the FHIR server for all users.
     #[error(
-        "Remove {setting}, or pass --shared-upstream if every user of this server may act as the one user that it stands for."
+        "Remove {setting}, or pass --shared-upstream if every user of this server may do all that it lets this server do at the FHIR server."
     )]
     SharedToken {
-        /// What lets one user in.
+        /// What lets this server in.
         setting: &'static str,
     },
     /// A credential behind an open door that nobody said to be open.
@@ -128,7 +129,7 @@ struct Settings<'a> {
     flags: &'a Flags,
     issuer: Option<&'a str>,
     client_id: bool,
-    seal_key: Option<&'a str>,
+    seal_key: Option<Secret>,
     disabled: Option<bool>,
     upstream: Option<&'a Upstream>,
 }
@@ -144,20 +145,20 @@ impl Authorization {
         data: &DataSource,
         host: &str,
     ) -> Result<Self, ConfigError> {
+        if flags.transport == TransportKind::Stdio {
+            return Ok(Self::Open);
+        }
         let settings = Settings {
             flags,
             issuer: environment.get(env::MCP_AUTHORIZATION_SERVER),
             client_id: environment.get(env::SERVER_CLIENT_ID).is_some(),
-            seal_key: environment.get(env::MCP_SEAL_KEY),
+            seal_key: seal_key(environment)?,
             disabled: boolean(environment, env::SERVER_DISABLE_AUTHORIZATION)?,
             upstream: match data {
                 DataSource::Server { upstream, .. } => Some(upstream),
                 DataSource::Fixtures(_) => None,
             },
         };
-        if flags.transport == TransportKind::Stdio {
-            return Ok(Self::Open);
-        }
         let authorization = settings.mode()?;
         settings.without_facade(&authorization)?;
         match &authorization {
@@ -202,24 +203,28 @@ impl Settings<'_> {
         match upstream.method {
             Method::None if upstream.headers.is_empty() => None,
             Method::None => Some(env::AUTH_HEADERS),
-            Method::ClientCredentials(_) => Some(env::SERVER_CLIENT_ID),
-            Method::AuthorizationCode(_) => None,
-            _ => self.user(),
+            _ => self.identity(),
         }
     }
 
-    /// The same where it stands for one user, and not for this server.
-    fn user(&self) -> Option<&'static str> {
-        match self.upstream?.method {
+    /// The same where the FHIR server tells by it who asks, and not only that
+    /// some gateway lets the request through.
+    fn identity(&self) -> Option<&'static str> {
+        let upstream = self.upstream?;
+        let authorizes = |(name, _): &(HeaderName, _)| *name == AUTHORIZATION;
+        match upstream.method {
             Method::Token(_) => Some(env::SERVER_ACCESS_TOKEN),
             Method::TokenFile(_) => Some(env::AUTH_TOKEN_FILE),
             Method::Basic(..) => Some(env::AUTH_USERNAME),
-            _ => None,
+            Method::ClientCredentials(_) => Some(env::SERVER_CLIENT_ID),
+            Method::None if upstream.headers.iter().any(authorizes) => Some(env::AUTH_HEADERS),
+            Method::None | Method::AuthorizationCode(_) => None,
         }
     }
 
+    /// Whatever users are told apart by here, the FHIR server sees one.
     fn check_shared(&self) -> Result<(), AuthorizationError> {
-        match self.user() {
+        match self.identity() {
             Some(setting) if !self.flags.shared_upstream => {
                 Err(AuthorizationError::SharedToken { setting })
             }
@@ -243,9 +248,6 @@ impl Settings<'_> {
     }
 
     fn facade(&self) -> Result<Authorization, AuthorizationError> {
-        if self.seal_key.is_some_and(|key| key.len() < MIN_SEAL_KEY) {
-            return Err(AuthorizationError::SealKey);
-        }
         let is_store = |store: &String| Url::parse(store).is_ok_and(|url| url.scheme() == "redis");
         if self
             .flags
@@ -256,7 +258,7 @@ impl Settings<'_> {
             return Err(AuthorizationError::TokenStore);
         }
         Ok(Authorization::Facade(Facade {
-            seal_key: self.seal_key.map(Secret::new),
+            seal_key: self.seal_key.clone(),
             token_store: self.flags.token_store.clone().map(Secret::new),
         }))
     }
@@ -276,7 +278,6 @@ impl Settings<'_> {
         let without = |setting| Err(AuthorizationError::WithoutFacade { setting });
         match authorization {
             Authorization::Facade(_) => Ok(()),
-            _ if self.seal_key.is_some() => without(env::MCP_SEAL_KEY),
             _ if self.flags.token_store.is_some() => without("--token-store"),
             Authorization::ResourceServer { .. } | Authorization::Open => Ok(()),
         }?;
@@ -296,6 +297,18 @@ impl Settings<'_> {
             });
         }
         self.check_shared()
+    }
+}
+
+/// The secret that several instances share: with it each opens what another
+/// sealed, in whatever mode.
+///
+/// # Errors
+/// [`AuthorizationError::SealKey`] when it could be guessed.
+pub(super) fn seal_key(environment: &Environment) -> Result<Option<Secret>, AuthorizationError> {
+    match environment.get(env::MCP_SEAL_KEY) {
+        Some(key) if key.len() < MIN_SEAL_KEY => Err(AuthorizationError::SealKey),
+        key => Ok(key.map(Secret::new)),
     }
 }
 

@@ -6,6 +6,8 @@ use fhir_mcp_server::{
     config::{Authorization, Config, ConfigError},
 };
 
+use crate::support::program;
+
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 const BASE: (&str, &str) = ("FHIR_SERVER_BASE_URL", "https://fhir.example.org/r4");
@@ -17,6 +19,25 @@ const TOKEN: (&str, &str) = ("FHIR_SERVER_ACCESS_TOKEN", "canary");
 const OPEN: (&str, &str) = ("FHIR_SERVER_DISABLE_AUTHORIZATION", "True");
 const CLOSED: (&str, &str) = ("FHIR_SERVER_DISABLE_AUTHORIZATION", "False");
 const EVERYWHERE: (&str, &str) = ("FHIR_MCP_HOST", "0.0.0.0");
+const GRANT: (&str, &str) = ("FHIR_SERVER_AUTH_GRANT", "client_credentials");
+const BY_PERSON: (&str, &str) = ("FHIR_SERVER_AUTH_GRANT", "authorization_code");
+const KEY: (&str, &str) = (
+    "FHIR_SERVER_AUTH_PRIVATE_KEY_FILE",
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/keys/rsa.pem"),
+);
+const KEY_ID: (&str, &str) = ("FHIR_SERVER_AUTH_KEY_ID", "k");
+const TOKEN_FILE: (&str, &str) = (
+    "FHIR_SERVER_AUTH_TOKEN_FILE",
+    concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+);
+const USER: (&str, &str) = ("FHIR_SERVER_AUTH_USERNAME", "u");
+const PASSWORD: (&str, &str) = ("FHIR_SERVER_AUTH_PASSWORD", "canary");
+const AUTHORIZATION: (&str, &str) = (
+    "FHIR_SERVER_AUTH_HEADERS",
+    r#"{"Authorization":"Token canary"}"#,
+);
+const GATEWAY: (&str, &str) = ("FHIR_SERVER_AUTH_HEADERS", r#"{"x-api-key":"canary"}"#);
+const SEAL_KEY: (&str, &str) = ("FHIR_MCP_SEAL_KEY", "0123456789abcdef0123456789abcdef");
 const PUBLIC: (&str, &str) = ("FHIR_MCP_SERVER_URL", "https://mcp.example.org");
 
 fn config(flags: &[&str], variables: Variables<'_>) -> Result<Config, ConfigError> {
@@ -91,6 +112,54 @@ const CLASHES: &[(&[&str], Variables<'_>, &[&str])] = &[
     ),
     (
         &[],
+        &[BASE, ISSUER, TOKEN_FILE],
+        &["FHIR_SERVER_AUTH_TOKEN_FILE", "--shared-upstream"],
+    ),
+    (
+        &[],
+        &[BASE, ISSUER, USER, PASSWORD],
+        &["FHIR_SERVER_AUTH_USERNAME", "--shared-upstream"],
+    ),
+    (
+        &[],
+        &[BASE, ISSUER, AUTHORIZATION],
+        &["FHIR_SERVER_AUTH_HEADERS", "--shared-upstream"],
+    ),
+    (
+        &[],
+        &[BASE, ISSUER, CLIENT, SECRET, SCOPES, GRANT],
+        &["FHIR_SERVER_CLIENT_ID", "--shared-upstream"],
+    ),
+    (
+        &[],
+        &[BASE, ISSUER, CLIENT, KEY, KEY_ID, SCOPES],
+        &["FHIR_SERVER_CLIENT_ID", "--shared-upstream"],
+    ),
+    (
+        &["--open-to-network"],
+        &[BASE, OPEN, EVERYWHERE, CLIENT, KEY, KEY_ID, SCOPES],
+        &["FHIR_SERVER_CLIENT_ID", "--shared-upstream"],
+    ),
+    (
+        &["--shared-upstream"],
+        &[BASE, ISSUER, CLIENT, SECRET, SCOPES],
+        &[
+            "FHIR_MCP_AUTHORIZATION_SERVER",
+            "FHIR_SERVER_CLIENT_ID",
+            "FHIR_SERVER_AUTH_GRANT",
+        ],
+    ),
+    (
+        &["--shared-upstream"],
+        &[BASE, ISSUER, CLIENT, KEY, KEY_ID, SCOPES, BY_PERSON],
+        &[
+            "FHIR_MCP_AUTHORIZATION_SERVER",
+            "FHIR_SERVER_CLIENT_ID",
+            "FHIR_SERVER_AUTH_GRANT",
+        ],
+    ),
+    (
+        &[],
         &[BASE, TOKEN],
         &[
             "FHIR_SERVER_ACCESS_TOKEN",
@@ -162,6 +231,11 @@ const CLASHES: &[(&[&str], Variables<'_>, &[&str])] = &[
         &["FHIR_MCP_SEAL_KEY"],
     ),
     (
+        &[],
+        &[BASE, OPEN, ("FHIR_MCP_SEAL_KEY", "short")],
+        &["FHIR_MCP_SEAL_KEY"],
+    ),
+    (
         &["--token-store", "redis://localhost"],
         &[BASE],
         &["--token-store", "FHIR_SERVER_CLIENT_ID"],
@@ -191,6 +265,30 @@ fn what_clashes_is_named() {
     }
 }
 
+/// As whoever starts it sees it: nothing runs, and one line says why.
+#[test]
+fn a_clash_ends_the_program_with_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, variables, names) in CLASHES {
+        let mut command = program::program(folder.path());
+        command.args(*flags).envs(variables.iter().copied());
+        let output = program::run(&mut command, b"");
+        assert_eq!(output.status.code(), Some(2), "{flags:?} {variables:?}");
+        assert_eq!(program::stdout(&output), "");
+        let text = program::stderr(&output);
+        assert!(
+            text.starts_with("error: ") && text.ends_with(".\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1, "{text}");
+        for name in *names {
+            assert!(text.contains(name), "{flags:?} {variables:?}: {text}");
+        }
+        assert!(!text.contains("canary"), "{text}");
+    }
+    println!("clashes of settings: {} processes", CLASHES.len());
+}
+
 #[test]
 fn what_does_not_clash_starts() {
     let shared = &["--shared-upstream"][..];
@@ -210,6 +308,20 @@ fn what_does_not_clash_starts() {
             &[BASE, ISSUER, ("FHIR_MCP_SERVER_URL", "http://localhost:1")],
         ),
         (shared, &[BASE, ISSUER, TOKEN]),
+        (shared, &[BASE, ISSUER, TOKEN_FILE]),
+        (shared, &[BASE, ISSUER, USER, PASSWORD]),
+        (shared, &[BASE, ISSUER, AUTHORIZATION]),
+        (shared, &[BASE, ISSUER, CLIENT, SECRET, SCOPES, GRANT]),
+        (shared, &[BASE, ISSUER, CLIENT, KEY, KEY_ID, SCOPES]),
+        (both, &[BASE, OPEN, EVERYWHERE, CLIENT, KEY, KEY_ID, SCOPES]),
+        // One machine has one user, and a gateway sees nobody.
+        (&[], &[BASE, OPEN, CLIENT, KEY, KEY_ID, SCOPES]),
+        (&[], &[BASE, ISSUER, GATEWAY]),
+        (&[], &[BASE, ISSUER, SEAL_KEY]),
+        (&[], &[BASE, OPEN, SEAL_KEY]),
+        (&[], &[BASE, SEAL_KEY]),
+        (&[], &[BASE, CLIENT, SCOPES, SEAL_KEY]),
+        (&["--transport", "sse"], &[BASE, OPEN, SEAL_KEY]),
         (open, &[BASE, OPEN, EVERYWHERE]),
         (both, &[BASE, OPEN, EVERYWHERE, TOKEN]),
         (store, &[BASE, CLIENT, SCOPES]),

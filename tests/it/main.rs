@@ -85,6 +85,8 @@ mod references;
 mod resource_server;
 /// The generated JSON Schemas.
 mod schemas;
+/// One credential at the FHIR server for all users.
+mod shared_upstream;
 /// Authorization at the FHIR server.
 mod smart;
 /// HTTP with server-sent events.

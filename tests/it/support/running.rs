@@ -74,7 +74,11 @@ impl Running {
     pub(crate) fn origin(&self) -> String {
         let line = self.wait_for("listening on ");
         let (_, url) = line.split_once("listening on ").unwrap();
-        url.rsplit_once('/').unwrap().0.to_owned()
+        // With authorization the address stands before the URL of the clients.
+        match url.split_once("; clients use ") {
+            Some((address, _)) => format!("http://{address}"),
+            None => url.rsplit_once('/').unwrap().0.to_owned(),
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {

@@ -60,20 +60,23 @@ async fn only_who_confirms_writes() {
 }
 
 /// The question that a call is answered with.
-async fn question(client: &Client, request: CallToolRequestParams) -> InputRequiredResult {
+pub(super) async fn question(
+    client: &Client,
+    request: CallToolRequestParams,
+) -> InputRequiredResult {
     match client.service.call_tool_once(request).await.unwrap() {
         CallToolResponse::InputRequired(question) => question,
         other => panic!("{other:?}"),
     }
 }
 
-fn yes() -> BTreeMap<String, Value> {
+pub(super) fn yes() -> BTreeMap<String, Value> {
     let yes = json!({"action": "accept", "content": {"confirm": true}});
     BTreeMap::from([("confirmation".to_owned(), yes)])
 }
 
 /// Whether a call succeeds or fails; it asks nothing.
-async fn outcome(client: &Client, request: CallToolRequestParams) -> (bool, String) {
+pub(super) async fn outcome(client: &Client, request: CallToolRequestParams) -> (bool, String) {
     match client.service.call_tool_once(request).await.unwrap() {
         CallToolResponse::Complete(result) => {
             let text = result.content[0].as_text().unwrap().text.clone();

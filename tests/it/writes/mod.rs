@@ -3,6 +3,7 @@
 
 mod confirmation;
 mod read_only;
+mod replicas;
 mod update;
 
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,9 @@ use rmcp::{
     service::{
         ClientLifecycleMode, ClientServiceExt, RequestContext, RunningService, ServiceError,
     },
-    transport::StreamableHttpClientTransport,
+    transport::{
+        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+    },
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -240,6 +243,13 @@ impl Connection {
     }
 }
 
+/// The newest version.
+fn modern() -> ClientLifecycleMode {
+    ClientLifecycleMode::Discover {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+    }
+}
+
 /// A connected client.
 struct Client {
     service: RunningService<RoleClient, Person>,
@@ -258,11 +268,8 @@ impl Drop for Client {
 impl Client {
     async fn connect(server: &mcp::FhirServer, how: Connection, answer: Answer) -> Self {
         let person = Person::who(answer);
-        let modern = ClientLifecycleMode::Discover {
-            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-        };
         let lifecycle = match how {
-            Connection::ModernLines | Connection::ModernHttp => modern,
+            Connection::ModernLines | Connection::ModernHttp => modern(),
             _ => ClientLifecycleMode::Initialize,
         };
         if matches!(how, Connection::ModernLines | Connection::LegacyLines) {
@@ -293,6 +300,21 @@ impl Client {
             service: service.unwrap(),
             person,
             listener: Some(serving),
+        }
+    }
+
+    /// A client of the newest version, of a server that runs elsewhere.
+    async fn of(origin: &str, token: Option<String>, answer: Answer) -> Self {
+        let person = Person::who(answer);
+        let url = format!("{origin}/mcp");
+        let mut config = StreamableHttpClientTransportConfig::with_uri(url);
+        config.auth_header = token;
+        let transport = StreamableHttpClientTransport::from_config(config);
+        let service = person.clone().serve_with_lifecycle(transport, modern());
+        Self {
+            service: service.await.unwrap(),
+            person,
+            listener: None,
         }
     }
 
