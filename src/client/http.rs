@@ -181,7 +181,9 @@ impl HttpClient {
             url: self.shared.base.resolve(interaction)?,
             body: body(interaction),
             if_match: match interaction {
-                Interaction::Update { if_match, .. } => if_match.as_deref(),
+                Interaction::Update { if_match, .. } | Interaction::Delete { if_match, .. } => {
+                    if_match.as_deref()
+                }
                 _ => None,
             },
             strict: matches!(interaction, Interaction::Search { .. }),

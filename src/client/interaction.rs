@@ -75,6 +75,11 @@ pub enum Interaction {
         operation: Option<String>,
         /// Query parameters.
         parameters: Vec<Parameter>,
+        /// ETag of the only version that is deleted. R4 says nothing of it for a
+        /// deletion, HTTP does
+        /// ([RFC 9110 §13.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1));
+        /// some servers ignore it.
+        if_match: Option<String>,
     },
 }
 

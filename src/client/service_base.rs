@@ -113,6 +113,7 @@ impl ServiceBase {
                 id,
                 operation,
                 parameters,
+                ..
             } => self.instance(
                 resource_type,
                 id.as_deref(),

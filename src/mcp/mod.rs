@@ -24,7 +24,10 @@ mod tools;
 mod view;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use catalogue::is_write;
 use rmcp::model::Extensions;
@@ -90,6 +93,8 @@ pub struct FhirServer {
     /// Stands for the caller in seals; nothing where whoever started the server
     /// calls.
     principal: Option<Arc<str>>,
+    /// When the call that it works on must have ended.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -119,6 +124,7 @@ impl FhirServer {
             source,
             scopes: None,
             principal: None,
+            deadline: None,
         }
     }
 
@@ -145,7 +151,19 @@ impl FhirServer {
         };
         let call = Call::new(caller.map(|caller| caller.principal.as_str()));
         server.source = server.source.for_call(call.clone());
+        server.deadline = Some(Instant::now() + self.options().call_timeout);
         (server, call)
+    }
+
+    /// How long a person may be waited for: a tenth of what is left of the call
+    /// stays for what they agree to.
+    fn patience(&self) -> Duration {
+        let left = self
+            .deadline
+            .map_or(self.options().call_timeout, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+        left * 9 / 10
     }
 
     fn source(&self) -> &Source {

@@ -157,7 +157,12 @@ pub(crate) async fn admit(
         let requests = [(SIGN_IN.to_owned(), ask)].into_iter().collect();
         return Ok(Some(InputRequiredResult::new(Some(requests), None)));
     }
-    let answer = context.peer.create_elicitation(elicitation).await;
+    // Whoever does not come back gets the URL, before the call ends without it.
+    let within = Some(server.patience());
+    let asking = context
+        .peer
+        .create_elicitation_with_timeout(elicitation, within);
+    let answer = asking.await;
     match answer {
         Ok(answer) if answer.action == ElicitationAction::Accept => server.admit(tool).await?,
         _ => admitted?,

@@ -135,6 +135,7 @@ fn delete(resource_type: &str, id: Option<&str>, query: &[(&str, &str)]) -> Inte
         id: id.map(ToOwned::to_owned),
         operation: None,
         parameters: query.iter().map(owned).collect(),
+        if_match: None,
     }
 }
 

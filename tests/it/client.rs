@@ -412,6 +412,7 @@ fn delete(id: &str) -> Interaction {
         id: Some(id.to_owned()),
         operation: None,
         parameters: Vec::new(),
+        if_match: None,
     }
 }
 

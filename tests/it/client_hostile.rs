@@ -272,6 +272,7 @@ fn interaction(
             id: Some(id.to_owned()),
             operation,
             parameters,
+            if_match: None,
         },
     }
 }

@@ -40,6 +40,7 @@ async fn delete(store: &FixtureStore, id: Option<&str>, query: &str) -> Answer {
         id: id.map(Into::into),
         operation: None,
         parameters: parameters(query),
+        if_match: None,
     };
     send(store, interaction).await
 }
@@ -201,4 +202,21 @@ async fn clones_share_what_is_written() {
     .await;
     assert_eq!(ids(&clone, "Patient?family=nova").await.len(), 1);
     assert!(ids(&patients(), "Patient?family=nova").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_deletion_may_name_the_version_that_it_removes() {
+    let store = patients();
+    let created = create(&store, r#"{"resourceType":"Patient"}"#).await;
+    let id = body(&created)["id"].as_str().unwrap().to_owned();
+    for (version, status) in [("W/\"2\"", 412), ("W/\"1\"", 204)] {
+        let interaction = Interaction::Delete {
+            resource_type: "Patient".into(),
+            id: Some(id.clone()),
+            operation: None,
+            parameters: Vec::new(),
+            if_match: Some(version.into()),
+        };
+        assert_eq!(send(&store, interaction).await.status, status);
+    }
 }

@@ -66,8 +66,8 @@ fn plan(server: &FhirServer, arguments: JsonObject) -> BoxFuture<'_, Result<Plan
                 }
             },
         };
-        let question = match server.options().writes.without_confirmation {
-            true => Question::new(""),
+        let (question, if_match) = match server.options().writes.without_confirmation {
+            true => (Question::new(""), None),
             false => question(server, name, &id, operation, &parameters).await?,
         };
         Ok(Plan {
@@ -77,6 +77,7 @@ fn plan(server: &FhirServer, arguments: JsonObject) -> BoxFuture<'_, Result<Plan
                 id: Some(id),
                 operation: operation.map(ToOwned::to_owned),
                 parameters,
+                if_match,
             },
             view: None,
             warnings: Vec::new(),
@@ -84,6 +85,8 @@ fn plan(server: &FhirServer, arguments: JsonObject) -> BoxFuture<'_, Result<Plan
     })
 }
 
+/// The question, and the version that the user sees, where it is that which goes.
+///
 /// # Errors
 /// [`WriteError::Nothing`] when there is nothing to delete, and those of an
 /// exchange.
@@ -93,7 +96,7 @@ async fn question(
     id: &str,
     operation: Option<&str>,
     parameters: &[Parameter],
-) -> Result<Question, ToolError> {
+) -> Result<(Question, Option<String>), ToolError> {
     let place = written::name(server);
     let Some(stored) = written::stored(server, name, id).await? else {
         let reason = format!("there is no {name} with this id, or it was deleted before");
@@ -104,9 +107,10 @@ async fn question(
         None => format!("Delete {name}/{id}{version} on {place}; there is no undo"),
         Some(operation) => format!("Delete {operation} of {name}/{id}{version} on {place}"),
     };
-    Ok(Question::new(&what)
+    let question = Question::new(&what)
         .parameters(parameters)
-        .loss(&stored.json))
+        .loss(&stored.json);
+    Ok((question, stored.etag.filter(|_| operation.is_none())))
 }
 
 /// Sends a deletion.

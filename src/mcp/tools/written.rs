@@ -248,6 +248,9 @@ pub(crate) async fn perform(server: &FhirServer, plan: Plan) -> Result<Reply, To
         Interaction::Update {
             if_match: Some(_),
             ..
+        } | Interaction::Delete {
+            if_match: Some(_),
+            ..
         }
     );
     let reply = match plan.view {

@@ -10,7 +10,7 @@
 //! In both ways the write is planned anew after the user agreed. Only when it
 //! is still what they were shown does it happen.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use rmcp::{
     RoleServer, ServiceError,
@@ -156,15 +156,17 @@ impl Writing<'_> {
     }
 
     async fn by_request(&self, context: &RequestContext<RoleServer>) -> Result<Outcome, ToolError> {
-        let within = self.server.options().writes.confirm_within();
         let mut plan = self.plan().await?;
         let mut remark = None;
         for _ in 0..MAX_ROUNDS {
+            // Ends before the call does, which could say only that it took long.
+            let within = self.server.options().writes.confirm_within();
+            let within = within.min(self.server.patience());
             let asked = context
                 .peer
                 .create_elicitation_with_timeout(question(&plan, remark), Some(within))
                 .await;
-            decide(&asked.map_err(|error| unanswered(&error))?)?;
+            decide(&asked.map_err(|error| unanswered(&error, within))?)?;
             let now = self.plan().await?;
             if seal::of_plan(&now) == seal::of_plan(&plan) {
                 return self.perform(now).await;
@@ -218,9 +220,9 @@ fn decide(response: &ElicitResult) -> Result<(), WriteError> {
     }
 }
 
-fn unanswered(error: &ServiceError) -> WriteError {
-    WriteError::NotConfirmed(match error {
-        ServiceError::Timeout { .. } => "the user did not answer in time",
-        _ => "the client could not ask the user to confirm the write",
-    })
+fn unanswered(error: &ServiceError, within: Duration) -> WriteError {
+    match error {
+        ServiceError::Timeout { .. } => WriteError::Unanswered(within),
+        _ => WriteError::NotConfirmed("the client could not ask the user to confirm the write"),
+    }
 }

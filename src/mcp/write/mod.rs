@@ -143,6 +143,11 @@ pub(crate) enum WriteError {
     /// The user, or their client, did not agree.
     #[error("{0}. Nothing was written. Do not call again unless the user asks for it")]
     NotConfirmed(&'static str),
+    /// The user was asked, and the time was over.
+    #[error(
+        "the user did not answer in time: a confirmation of this call is waited for {} seconds. Nothing was written. Tell the user, and call again when they are there", .0.as_secs()
+    )]
+    Unanswered(Duration),
     /// A confirmation that does not hold. One message for all reasons, so that
     /// it says nothing to whoever tries.
     #[error(
@@ -161,7 +166,7 @@ pub(crate) enum WriteError {
     Outdated { base: String, current: String },
     /// The server has another version than the one that was read.
     #[error(
-        "someone else changed the resource after it was read: the server refuses to replace a version that is no longer the current one (HTTP 412). Nothing was written. Read it again with view raw, make the change there, and call again"
+        "someone else changed the resource after it was read: the server refuses to replace or delete a version that is no longer the current one (HTTP 412). Nothing was written. Read it again with view raw, make the change there, and call again"
     )]
     Changed(Box<HttpFailure>),
     /// There is nothing to delete.
@@ -179,6 +184,7 @@ impl WriteError {
         match self {
             Self::NotAllowed(_) | Self::NoElicitation => "forbidden",
             Self::NotConfirmed(_) => "suppressed",
+            Self::Unanswered(_) => "timeout",
             Self::BadConfirmation => "security",
             Self::KeepsChanging | Self::Outdated { .. } | Self::Changed(_) => "conflict",
             Self::Nothing(_) => "not-found",

@@ -247,6 +247,7 @@ fn instances() -> Vec<Case> {
                 id: Some(id.to_owned()),
                 operation: None,
                 parameters: Vec::new(),
+                if_match: None,
             };
             assert!(P.confine(&delete("p1")).is_ok() && P.confine(&delete("p2")).is_err());
         }),
@@ -256,6 +257,7 @@ fn instances() -> Vec<Case> {
                 id: None,
                 operation: None,
                 parameters: pairs(&[("code", "x")]),
+                if_match: None,
             };
             let sent = format!("{:?}", P.confine(&delete).unwrap());
             assert!(sent.contains("p1"), "{sent}");

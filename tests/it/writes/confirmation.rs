@@ -238,6 +238,24 @@ async fn a_confirmation_that_comes_late_is_none() {
     println!("write confirmation: {count} cases of time");
 }
 
+/// Where the call waits for the user, its end would say nothing of them.
+#[tokio::test]
+async fn the_wait_for_the_user_ends_before_the_call() {
+    let recorder = Recorder::start().await;
+    let mut options = allowing();
+    options.call_timeout = Duration::from_secs(3);
+    let server = recorder.server(options);
+    for how in [Connection::LegacyLines, Connection::LegacyHttpWithSession] {
+        let client = Client::connect(&server, how, Answer::Silence).await;
+        let (tool, arguments, _) = &calls()[0];
+        let (succeeded, text) = client.call(call(tool, arguments)).await.unwrap();
+        assert!(!succeeded, "{how:?}: {text}");
+        assert!(text.contains("did not answer in time"), "{how:?}: {text}");
+        assert!(text.contains("Nothing was written"), "{how:?}: {text}");
+    }
+    assert_eq!(recorder.writes(), [""; 0]);
+}
+
 #[tokio::test]
 async fn a_confirmation_is_good_for_its_user() {
     let recorder = Recorder::start().await;

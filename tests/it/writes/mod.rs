@@ -2,6 +2,7 @@
 //! for. A recorder in the place of the FHIR server sees what is sent.
 
 mod confirmation;
+mod delete;
 mod read_only;
 mod replicas;
 mod update;
