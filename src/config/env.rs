@@ -61,7 +61,8 @@ pub const AUTH_CA_FILE: &str = "FHIR_SERVER_AUTH_CA_FILE";
 pub const AUTH_CLIENT_CERT_FILE: &str = "FHIR_SERVER_AUTH_CLIENT_CERT_FILE";
 /// File with the private key of the client certificate.
 pub const AUTH_CLIENT_KEY_FILE: &str = "FHIR_SERVER_AUTH_CLIENT_KEY_FILE";
-/// Whether credentials may travel without TLS.
+/// Whether credentials may travel without TLS, to the FHIR server and to its
+/// authorization server.
 pub const AUTH_ALLOW_HTTP: &str = "FHIR_SERVER_AUTH_ALLOW_HTTP";
 
 /// What the names of all our variables begin with.

@@ -181,6 +181,12 @@ fn endpoints() -> Vec<Case> {
         case!("http is refused", {
             is_refused(BASE, "http://as.example/t")
         }),
+        case!("http is taken where it is allowed for the FHIR server", {
+            let base = "http://fhir.example/r4";
+            assert!(endpoint(base, "http://as.example/t").is_ok());
+            is_refused(base, "http://10.0.0.1/t");
+            is_refused(base, "http://127.0.0.1/t");
+        }),
         case!("other schemes are refused", {
             is_refused(BASE, "ftp://as.example/t")
         }),
