@@ -87,6 +87,8 @@ mod resource_server;
 mod schemas;
 /// One credential at the FHIR server for all users.
 mod shared_upstream;
+/// Sign-in on this machine, with the binary.
+mod signing_in;
 /// Authorization at the FHIR server.
 mod smart;
 /// HTTP with server-sent events.
@@ -97,6 +99,8 @@ mod stdio;
 mod support;
 /// Bindings and codes.
 mod terminology;
+/// Certificates.
+mod tls;
 /// What models see of the tools.
 mod tool_schemas;
 /// The tools, from client to FHIR server.

@@ -20,6 +20,7 @@ use url::Url;
 
 use super::{
     authorization_code::{Callback, Pending},
+    browser,
     client::SmartClient,
     refresh::{TokenSource, TokenStore, refreshed},
     token::TokenSet,
@@ -86,7 +87,7 @@ impl StandaloneLaunch {
             Some(ongoing) => ongoing,
             None => {
                 let ongoing = slot.insert(self.start().await?);
-                if !(self.options.open_browser && open(ongoing.url.clone()).await) {
+                if !(self.options.open_browser && browser::open(ongoing.url.clone()).await) {
                     let url = ongoing.url.clone();
                     return Err(CredentialError::SignIn { url });
                 }
@@ -172,17 +173,6 @@ impl TokenSource for StandaloneLaunch {
     fn renews_alone(&self, old: &TokenSet) -> bool {
         old.refresh_token.is_some()
     }
-}
-
-/// Whether a browser took the URL.
-async fn open(url: Url) -> bool {
-    let opening = tokio::task::spawn_blocking(move || {
-        let mut options = webbrowser::BrowserOptions::new();
-        options.with_suppress_output(true);
-        webbrowser::open_browser_with_options(webbrowser::Browser::Default, url.as_str(), &options)
-            .is_ok()
-    });
-    opening.await.unwrap_or(false)
 }
 
 /// What the redirect is compared with.

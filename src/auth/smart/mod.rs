@@ -3,6 +3,7 @@
 
 pub mod authorization_code;
 pub mod backend;
+mod browser;
 pub mod cache;
 pub mod client;
 pub mod discovery;

@@ -12,3 +12,4 @@ pub(crate) mod package;
 pub(crate) mod program;
 pub(crate) mod running;
 pub(crate) mod silent_server;
+pub(crate) mod tls_server;
