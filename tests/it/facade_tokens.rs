@@ -1,10 +1,11 @@
 //! Tokens of the facade: codes, access and refresh tokens, sessions.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fhir_mcp_server::auth::facade::store::{Key, Kind, Store};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::support::deployment::{Browser, Deployment, REDIRECT, VERIFIER, form_body, plain};
 
@@ -393,6 +394,40 @@ async fn upstream_tokens_are_refreshed_for_many_calls_once() {
     assert_eq!(server.upstream.behaviour().exchanges.len(), 2);
 }
 
+/// The refresh token is used up by then: what the authorization server answers
+/// must be kept all the same.
+#[tokio::test]
+async fn a_call_that_is_cancelled_loses_no_upstream_tokens() {
+    let server = Deployment::facade().await;
+    server.upstream.behaviour().lifetime = 0;
+    let client = server.client().await;
+    let tokens = server.sign_in(&client, "fhir.read").await;
+    let hold = Arc::new(Notify::new());
+    {
+        let mut behaviour = server.upstream.behaviour();
+        behaviour.lifetime = 3600;
+        behaviour.hold = Some(Arc::clone(&hold));
+    }
+    let token = text(&tokens["access_token"]);
+    let caller = server.check.caller(token).await.unwrap();
+    let credential = caller.credential.unwrap();
+    {
+        let mut call = credential.headers();
+        while server.upstream.behaviour().exchanges.len() < 2 {
+            let moment = tokio::time::sleep(Duration::from_millis(5));
+            tokio::select! {
+                _ = &mut call => panic!("the answer is held"),
+                () = moment => {}
+            }
+        }
+    }
+    server.upstream.behaviour().hold = None;
+    hold.notify_one();
+    let answer = server.read(token).await;
+    assert_eq!(answer["isError"], false, "{answer}");
+    assert_eq!(server.upstream.behaviour().exchanges.len(), 2);
+}
+
 /// The FHIR server forgets a token before its time.
 #[tokio::test]
 async fn a_refused_upstream_token_is_refreshed() {
@@ -429,6 +464,21 @@ async fn without_an_upstream_refresh_token_a_session_lasts_as_long_as_the_token(
     assert!(tokens["expires_in"].as_u64().unwrap() <= 600);
     server.clock.advance(Duration::from_secs(600));
     assert!(!works(&server, &tokens["access_token"]).await);
+}
+
+/// A 401 may be about this one request; and what the FHIR server says is what
+/// the user has to know.
+#[tokio::test]
+async fn without_an_upstream_refresh_token_a_refusal_ends_no_session() {
+    let server = Deployment::facade().await;
+    server.upstream.behaviour().refreshes = false;
+    let client = server.client().await;
+    let tokens = server.sign_in(&client, "fhir.read").await;
+    server.upstream.behaviour().forget_access_tokens();
+    let answer = server.read(text(&tokens["access_token"])).await;
+    assert_eq!(answer["isError"], true);
+    assert!(answer.to_string().contains("401"), "{answer}");
+    assert!(works(&server, &tokens["access_token"]).await);
 }
 
 #[tokio::test]

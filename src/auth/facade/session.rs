@@ -245,6 +245,7 @@ impl TokenCheck for Facade {
 
 /// A user at the FHIR server. Their tokens are in the store, where every
 /// replica finds the newest, and one call refreshes them for all.
+#[derive(Clone)]
 struct SessionCredential {
     facade: Facade,
     session: String,
@@ -257,6 +258,15 @@ impl fmt::Debug for SessionCredential {
     }
 }
 
+/// Which tokens will do.
+#[derive(Clone)]
+enum Wanted {
+    /// Those that have not yet to be renewed.
+    Fresh,
+    /// Others than in these headers, which the FHIR server refused.
+    OtherThan(Headers),
+}
+
 impl SessionCredential {
     async fn tokens(&self) -> Result<TokenSet, CredentialError> {
         let key = Key::new(Kind::Upstream, &self.session);
@@ -264,20 +274,14 @@ impl SessionCredential {
         tokens.ok_or_else(sign_in)
     }
 
-    /// Tokens that `usable` accepts, refreshed where those at hand are not.
-    async fn usable(
-        &self,
-        usable: impl Fn(&TokenSet) -> bool + Send + Sync,
-    ) -> Result<TokenSet, CredentialError> {
+    /// Tokens that will do, refreshed where those at hand do not.
+    async fn usable(&self, wanted: &Wanted) -> Result<TokenSet, CredentialError> {
         for _ in 0..LOOKS {
             let tokens = self.tokens().await?;
-            if usable(&tokens) {
+            if self.will_do(&tokens, wanted) {
                 return Ok(tokens);
             }
-            let vault = &self.facade.vault;
-            if vault.lock(&self.session, LOCK).await.map_err(broken)? {
-                let refreshed = self.refreshed(&usable).await;
-                vault.unlock(&self.session).await;
+            if let Some(refreshed) = self.in_turn(wanted.clone()).await {
                 return refreshed;
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -287,13 +291,33 @@ impl SessionCredential {
         ))
     }
 
+    /// Refreshes; `None` while somebody else does. It runs in a task of its
+    /// own: a call that is cancelled must lose neither a refresh token that is
+    /// good only once nor the lock.
+    async fn in_turn(&self, wanted: Wanted) -> Option<Result<TokenSet, CredentialError>> {
+        let credential = self.clone();
+        let task = tokio::spawn(async move {
+            let vault = &credential.facade.vault;
+            match vault.lock(&credential.session, LOCK).await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(broken(error))),
+            }
+            let refreshed = credential.refreshed(&wanted).await;
+            vault.unlock(&credential.session).await;
+            Some(refreshed)
+        });
+        task.await.unwrap_or_else(|_error| {
+            Some(Err(CredentialError::Failed(
+                "The refresh of the sign-in was interrupted. Try again.".to_owned(),
+            )))
+        })
+    }
+
     /// Refreshes, unless somebody did just before the lock was had.
-    async fn refreshed(
-        &self,
-        usable: &(impl Fn(&TokenSet) -> bool + Send + Sync),
-    ) -> Result<TokenSet, CredentialError> {
+    async fn refreshed(&self, wanted: &Wanted) -> Result<TokenSet, CredentialError> {
         let tokens = self.tokens().await?;
-        if usable(&tokens) {
+        if self.will_do(&tokens, wanted) {
             return Ok(tokens);
         }
         match self.facade.options.upstream.refresh(&tokens).await {
@@ -326,29 +350,45 @@ impl SessionCredential {
             .map_err(broken)
     }
 
-    fn is_fresh(&self, tokens: &TokenSet) -> bool {
-        let now = self.facade.now();
-        tokens.renew_at.is_none_or(|at| now < at)
+    fn will_do(&self, tokens: &TokenSet, wanted: &Wanted) -> bool {
+        match wanted {
+            // Those that cannot be renewed serve until the session ends, which
+            // is when they do.
+            Wanted::Fresh if tokens.refresh_token.is_none() => true,
+            Wanted::Fresh => {
+                let now = self.facade.now();
+                tokens.renew_at.is_none_or(|at| now < at)
+            }
+            Wanted::OtherThan(headers) => {
+                let value = bearer(tokens).ok();
+                !headers
+                    .iter()
+                    .any(|(_, there)| Some(there) == value.as_ref())
+            }
+        }
     }
 }
 
 impl Credential for SessionCredential {
     fn headers(&self) -> BoxFuture<'_, Result<Headers, CredentialError>> {
         Box::pin(async {
-            let tokens = self.usable(|tokens| self.is_fresh(tokens)).await?;
+            let tokens = self.usable(&Wanted::Fresh).await?;
             Ok(vec![(AUTHORIZATION, bearer(&tokens)?)])
         })
     }
 
     fn refused<'a>(&'a self, headers: &'a Headers) -> BoxFuture<'a, Result<bool, CredentialError>> {
         Box::pin(async move {
-            let differs = |tokens: &TokenSet| {
-                let value = bearer(tokens).ok();
-                !headers
-                    .iter()
-                    .any(|(_, there)| Some(there) == value.as_ref())
-            };
-            self.usable(differs).await.map(|_| true)
+            let wanted = Wanted::OtherThan(headers.clone());
+            let tokens = self.tokens().await?;
+            if self.will_do(&tokens, &wanted) {
+                return Ok(true);
+            }
+            // Nothing better is to be had: this call gives the server's answer.
+            if tokens.refresh_token.is_none() {
+                return Ok(false);
+            }
+            self.usable(&wanted).await.map(|_| true)
         })
     }
 

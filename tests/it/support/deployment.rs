@@ -12,7 +12,7 @@ use fhir_mcp_server::{
             store::{Memory, Store},
         },
         http::AuthHttp,
-        protected_resource::ProtectedResource,
+        protected_resource::{ProtectedResource, TokenCheck},
         resource_server::ResourceServer,
         seal::SealKey,
         smart::{Authentication, SmartClient, SmartOptions},
@@ -45,6 +45,8 @@ pub(crate) struct Deployment {
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) memory: Arc<Memory>,
+    /// What checks tokens.
+    pub(crate) check: Arc<dyn TokenCheck>,
     key: Arc<SealKey>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<std::io::Result<()>>,
@@ -107,6 +109,7 @@ impl Deployment {
                 writes: mcp::is_write,
             }
         };
+        let check = Arc::clone(&authorization.check);
         let fhir_base = upstream.fhir_base().parse().unwrap();
         let source = HttpClient::new(client::HttpOptions::new(fhir_base)).unwrap();
         let options = mcp::Options {
@@ -136,6 +139,7 @@ impl Deployment {
             clock,
             store,
             memory,
+            check,
             key,
             stop: Some(stop),
             task,

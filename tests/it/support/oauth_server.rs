@@ -24,7 +24,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 
 /// The client that is registered there.
 pub(crate) const CLIENT_ID: &str = "registered-client";
@@ -83,6 +83,12 @@ pub(crate) struct Behaviour {
     pub(crate) fhir: Vec<String>,
     /// Fetches of the keys.
     pub(crate) key_fetches: usize,
+    /// Fetches of the metadata.
+    pub(crate) metadata_fetches: usize,
+    /// Whether the keys may be kept by nobody.
+    pub(crate) no_store: bool,
+    /// Where the answers to token requests wait, which are performed at once.
+    pub(crate) hold: Option<Arc<Notify>>,
     codes: HashMap<String, HashMap<String, String>>,
     access: HashSet<String>,
     refresh: HashSet<String>,
@@ -129,6 +135,9 @@ impl OAuthServer {
             exchanges: Vec::new(),
             fhir: Vec::new(),
             key_fetches: 0,
+            metadata_fetches: 0,
+            no_store: false,
+            hold: None,
             codes: HashMap::new(),
             access: HashSet::new(),
             refresh: HashSet::new(),
@@ -197,7 +206,12 @@ fn pairs(text: &str) -> HashMap<String, String> {
 
 async fn smart(State(shared): State<Shared>) -> Response {
     let origin = &shared.origin;
-    if shared.behaviour.lock().unwrap().broken {
+    let broken = {
+        let mut behaviour = shared.behaviour.lock().unwrap();
+        behaviour.metadata_fetches += 1;
+        behaviour.broken
+    };
+    if broken {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     Json(json!({
@@ -213,11 +227,19 @@ async fn smart(State(shared): State<Shared>) -> Response {
     .into_response()
 }
 
-async fn jwks(State(shared): State<Shared>) -> Json<Value> {
+async fn jwks(State(shared): State<Shared>) -> Response {
     let mut behaviour = shared.behaviour.lock().unwrap();
     behaviour.key_fetches += 1;
+    if behaviour.broken {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let caching = match behaviour.no_store {
+        true => "no-store",
+        false => "max-age=600",
+    };
     let keys: Vec<&Value> = behaviour.keys.iter().map(|key| &key.jwk).collect();
-    Json(json!({ "keys": keys }))
+    let keys = Json(json!({ "keys": keys }));
+    ([(header::CACHE_CONTROL, caching)], keys).into_response()
 }
 
 async fn authorize(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Redirect {
@@ -241,7 +263,16 @@ async fn authorize(State(shared): State<Shared>, RawQuery(query): RawQuery) -> R
 }
 
 async fn token(State(shared): State<Shared>, body: Bytes) -> Response {
-    let form = pairs(std::str::from_utf8(&body).unwrap());
+    let answer = tokens(&shared, &body);
+    let hold = shared.behaviour.lock().unwrap().hold.clone();
+    if let Some(hold) = hold {
+        hold.notified().await;
+    }
+    answer
+}
+
+fn tokens(shared: &Shared, body: &[u8]) -> Response {
+    let form = pairs(std::str::from_utf8(body).unwrap());
     let mut behaviour = shared.behaviour.lock().unwrap();
     behaviour.exchanges.push(form.clone());
     if behaviour.broken {
