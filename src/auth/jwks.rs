@@ -2,20 +2,24 @@
 //! ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517)), fetched, kept, and
 //! fetched again when a key is new.
 
-use std::sync::Arc;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, TokenData, Validation, decode, decode_header,
     jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
 use serde::de::DeserializeOwned;
-use tokio::{
-    sync::Mutex,
-    time::{Duration, Instant},
-};
 use url::Url;
 
-use super::{error::AuthError, http::AuthHttp};
+use super::{
+    clock::Clock,
+    error::AuthError,
+    http::AuthHttp,
+    kept::{Kept, Seen},
+};
 
 /// Algorithms that a signature may have. None with a shared secret: whoever
 /// holds the public keys could sign with one.
@@ -33,8 +37,8 @@ pub const ALGORITHMS: &[Algorithm] = &[
 /// Fetches that unknown keys can cause within [`WINDOW`], so that made-up key
 /// ids do not become a load for the other server.
 const MAX_FORCED: u32 = 5;
-/// See [`MAX_FORCED`].
-const WINDOW: Duration = Duration::from_secs(60);
+/// See [`MAX_FORCED`]; in seconds.
+const WINDOW: u64 = 60;
 /// What is asked for, in messages.
 const WHAT: &str = "the request for its keys";
 
@@ -43,15 +47,17 @@ const WHAT: &str = "the request for its keys";
 pub struct Jwks {
     http: AuthHttp,
     uri: Url,
-    cached: Mutex<Cached>,
+    clock: Clock,
+    kept: Kept<JwkSet>,
+    forced: Mutex<Forced>,
 }
 
+/// Fetches that unknown keys have caused.
 #[derive(Debug, Default)]
-struct Cached {
-    keys: Option<Arc<JwkSet>>,
-    until: Option<Instant>,
-    window: Option<Instant>,
-    forced: u32,
+struct Forced {
+    /// When the window began, in seconds since 1970.
+    since: u64,
+    count: u32,
 }
 
 /// Why a token is not believed.
@@ -73,11 +79,13 @@ pub enum JwtError {
 
 impl Jwks {
     /// Fetches nothing yet. The caller has checked the URL.
-    pub fn new(http: AuthHttp, uri: Url) -> Self {
+    pub fn new(http: AuthHttp, uri: Url, clock: Clock) -> Self {
         Self {
             http,
             uri,
-            cached: Mutex::default(),
+            kept: Kept::new(clock.clone()),
+            clock,
+            forced: Mutex::default(),
         }
     }
 
@@ -115,26 +123,35 @@ impl Jwks {
         Err(failure)
     }
 
-    /// The keys that may have signed; fetched once more when there is none.
+    /// The keys that may have signed; fetched once more when there is none. Old
+    /// ones go on where new ones cannot be had.
     async fn fitting(
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Vec<DecodingKey>, JwtError> {
-        let mut cached = self.cached.lock().await;
-        let known = cached.keys.clone();
-        let fresh = cached.until.is_some_and(|until| Instant::now() < until);
-        if let Some(keys) = known.filter(|_| fresh) {
-            let found = select(&keys, kid, algorithm);
-            if !found.is_empty() || !cached.may_force() {
-                return Ok(found);
-            }
+        let found = |seen: &Seen<JwkSet>| {
+            let keys = seen.value.as_ref();
+            keys.map_or_else(Vec::new, |keys| select(keys, kid, algorithm))
+        };
+        let before = self.kept.look();
+        let mut seen = self.kept.current(self.fetch()).await;
+        let mut fitting = found(&seen);
+        if fitting.is_empty()
+            && seen.failure.is_none()
+            && seen.fetches == before.fetches
+            && self.may_force()
+        {
+            seen = self.kept.renewed(&seen, true, self.fetch()).await;
+            fitting = found(&seen);
         }
-        let keys = self.fetch(&mut cached).await?;
-        Ok(select(&keys, kid, algorithm))
+        match seen.failure {
+            Some(failure) if fitting.is_empty() => Err(failure.into()),
+            _ => Ok(fitting),
+        }
     }
 
-    async fn fetch(&self, cached: &mut Cached) -> Result<Arc<JwkSet>, AuthError> {
+    async fn fetch(&self) -> Result<(JwkSet, Duration), AuthError> {
         let document = self.http.get(&self.uri, WHAT).await?;
         let unusable = |_error| AuthError::Unusable {
             what: WHAT,
@@ -142,22 +159,20 @@ impl Jwks {
             reason: "it is no JSON Web Key Set".to_owned(),
         };
         let keys = serde_json::from_slice::<Lenient>(&document.body).map_err(unusable)?;
-        let keys = Arc::new(keys.into_set());
-        cached.keys = Some(Arc::clone(&keys));
-        cached.until = Some(Instant::now() + document.max_age);
-        Ok(keys)
+        Ok((keys.into_set(), document.max_age))
     }
-}
 
-impl Cached {
-    fn may_force(&mut self) -> bool {
-        let now = Instant::now();
-        if self.window.is_none_or(|start| now - start > WINDOW) {
-            self.window = Some(now);
-            self.forced = 0;
+    fn may_force(&self) -> bool {
+        let now = self.clock.now();
+        let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_sub(forced.since) > WINDOW {
+            *forced = Forced {
+                since: now,
+                count: 0,
+            };
         }
-        self.forced += 1;
-        self.forced <= MAX_FORCED
+        forced.count += 1;
+        forced.count <= MAX_FORCED
     }
 }
 

@@ -8,6 +8,7 @@ pub mod error;
 pub mod facade;
 pub mod http;
 pub mod jwks;
+mod kept;
 pub mod protected_resource;
 pub mod resource_server;
 pub mod scope;

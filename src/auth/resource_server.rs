@@ -2,19 +2,21 @@
 //! ([RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)), checked with the keys
 //! of their issuer.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use jsonwebtoken::{Algorithm, Validation, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::Mutex;
 use url::Url;
 
 use super::{
-    AuthError, Caller, endpoint,
+    AuthError, Caller,
+    clock::Clock,
+    endpoint,
     http::AuthHttp,
     jwks::{Jwks, JwtError},
+    kept::Kept,
     protected_resource::{ProtectedResource, Refusal, TokenCheck},
     seal::hash,
 };
@@ -33,7 +35,8 @@ pub struct ResourceServer {
     issuer: String,
     resource: ProtectedResource,
     http: AuthHttp,
-    keys: Mutex<Option<Arc<Jwks>>>,
+    clock: Clock,
+    keys: Kept<Jwks>,
 }
 
 impl fmt::Debug for ResourceServer {
@@ -63,12 +66,18 @@ struct Metadata {
 
 impl ResourceServer {
     /// Accepts tokens of `issuer` for `resource`.
-    pub fn new(issuer: impl Into<String>, resource: ProtectedResource, http: AuthHttp) -> Self {
+    pub fn new(
+        issuer: impl Into<String>,
+        resource: ProtectedResource,
+        http: AuthHttp,
+        clock: Clock,
+    ) -> Self {
         Self {
             issuer: issuer.into(),
             resource,
             http,
-            keys: Mutex::default(),
+            keys: Kept::new(clock.clone()),
+            clock,
         }
     }
 
@@ -105,13 +114,12 @@ impl ResourceServer {
 
     /// The keys of the issuer; where they are is asked once.
     async fn keys(&self) -> Result<Arc<Jwks>, AuthError> {
-        let mut slot = self.keys.lock().await;
-        if let Some(keys) = &*slot {
-            return Ok(Arc::clone(keys));
-        }
-        let keys = Arc::new(Jwks::new(self.http.clone(), self.discover().await?));
-        *slot = Some(Arc::clone(&keys));
-        Ok(keys)
+        let discovered = async {
+            let uri = self.discover().await?;
+            let keys = Jwks::new(self.http.clone(), uri, self.clock.clone());
+            Ok((keys, Duration::MAX))
+        };
+        self.keys.current(discovered).await.result()
     }
 
     /// `jwks_uri` of the metadata, in each place where it may be; RFC 8414,
@@ -125,6 +133,8 @@ impl ResourceServer {
         for url in places(&issuer) {
             match self.metadata(&issuer, &url).await {
                 Ok(keys) => return Ok(keys),
+                // It does not answer: each further place would take as long.
+                Err(error @ AuthError::Connection { .. }) => return Err(error),
                 Err(error) => failure = error,
             }
         }

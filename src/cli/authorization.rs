@@ -68,7 +68,7 @@ pub(super) async fn authorization(
             let resource = ProtectedResource::new(base, issuer, config.allow_writes);
             let near = Url::parse(issuer)?;
             let http = AuthHttp::new(&roots(config), &near)?;
-            let check = ResourceServer::new(issuer, resource.clone(), http);
+            let check = ResourceServer::new(issuer, resource.clone(), http, Clock::default());
             (resource, Arc::new(check), None)
         }
         config::Authorization::Facade(settings) => {

@@ -1,6 +1,6 @@
 //! MCP clients with tokens of another authorization server.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Response, StatusCode};
@@ -414,7 +414,54 @@ async fn an_issuer_that_is_down_is_no_fault_of_the_token() {
     let answer = server.list(Some(&token)).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     server.upstream.behaviour().broken = false;
+    server.clock.advance(Duration::from_secs(10));
     assert_eq!(server.list(Some(&token)).await.status(), StatusCode::OK);
+}
+
+/// Whoever can send a request can send a token that nobody signed.
+#[tokio::test]
+async fn an_issuer_that_is_down_is_left_alone() {
+    let server = Deployment::resource_server().await;
+    server.upstream.behaviour().broken = true;
+    let token = server.upstream.token(&server.url("/mcp"), |_| {});
+    for _ in 0..20 {
+        let answer = server.list(Some(&token)).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // One look, which found it in neither of two places that it has.
+    assert!(server.upstream.behaviour().metadata_fetches <= 2);
+}
+
+#[tokio::test]
+async fn keys_that_nobody_may_keep_are_not_fetched_for_each_token() {
+    let server = Deployment::resource_server().await;
+    server.upstream.behaviour().no_store = true;
+    let token = server.upstream.token(&server.url("/mcp"), |_| {});
+    for _ in 0..20 {
+        assert_eq!(server.list(Some(&token)).await.status(), StatusCode::OK);
+    }
+    assert_eq!(server.upstream.behaviour().key_fetches, 1);
+    server.clock.advance(Duration::from_secs(60));
+    assert_eq!(server.list(Some(&token)).await.status(), StatusCode::OK);
+    assert_eq!(server.upstream.behaviour().key_fetches, 2);
+}
+
+#[tokio::test]
+async fn old_keys_go_on_where_new_ones_cannot_be_had() {
+    let server = Deployment::resource_server().await;
+    let token = server.upstream.token(&server.url("/mcp"), |_| {});
+    assert_eq!(server.list(Some(&token)).await.status(), StatusCode::OK);
+    server.upstream.behaviour().broken = true;
+    server.clock.advance(Duration::from_secs(601));
+    for _ in 0..5 {
+        assert_eq!(server.list(Some(&token)).await.status(), StatusCode::OK);
+    }
+    assert_eq!(server.upstream.behaviour().key_fetches, 2);
+    // A token with another key cannot be checked: nobody knows that it is bad.
+    let claims = server.upstream.claims(&server.url("/mcp"), |_| {});
+    let other = Key::new("second").sign("at+jwt", &claims);
+    let answer = server.list(Some(&other)).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::{
     token::{TokenSet, asserted},
 };
 use crate::{
-    auth::{error::AuthError, http::AuthHttp, jwks::Jwks},
+    auth::{clock::Clock, error::AuthError, http::AuthHttp, jwks::Jwks},
     client::{Secret, Tls},
 };
 
@@ -111,7 +111,7 @@ impl SmartClient {
         if let Some(keys) = slot.as_ref().filter(|keys| keys.uri() == uri) {
             return Arc::clone(keys);
         }
-        let keys = Arc::new(Jwks::new(self.http.clone(), uri.clone()));
+        let keys = Arc::new(Jwks::new(self.http.clone(), uri.clone(), Clock::default()));
         *slot = Some(Arc::clone(&keys));
         keys
     }

@@ -99,7 +99,7 @@ impl Deployment {
             .key
             .unwrap_or_else(|| Arc::new(SealKey::random().unwrap()));
         let authorization = if setup.resource_server {
-            resource_server(&upstream, &base)
+            resource_server(&upstream, &base, &clock)
         } else {
             let facade = facade(&upstream, &base, &clock, &store, &key, setup.access);
             Authorization {
@@ -270,12 +270,12 @@ impl Deployment {
     }
 }
 
-fn resource_server(upstream: &OAuthServer, base: &str) -> Authorization {
+fn resource_server(upstream: &OAuthServer, base: &str, clock: &Clock) -> Authorization {
     let base: Url = base.parse().unwrap();
     let resource = ProtectedResource::new(&base, &upstream.origin, true);
     let near = upstream.origin.parse().unwrap();
     let http = AuthHttp::new(&Tls::default(), &near).unwrap();
-    let check = ResourceServer::new(&upstream.origin, resource.clone(), http);
+    let check = ResourceServer::new(&upstream.origin, resource.clone(), http, clock.clone());
     Authorization {
         resource,
         check: Arc::new(check),
