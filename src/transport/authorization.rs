@@ -21,7 +21,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use super::http::{MAX_REQUEST_BODY, MAX_SESSIONS, busy};
+use super::{
+    http::{MAX_REQUEST_BODY, MAX_SESSIONS, busy},
+    rate::{self, Limiter},
+};
 use crate::auth::{
     Caller,
     facade::Facade,
@@ -80,19 +83,30 @@ async fn document_answer(document: Value) -> Response {
     ([(header::CACHE_CONTROL, caching)], Json(document)).into_response()
 }
 
+/// What lets requests in, and counts those that it does not.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) authorization: Arc<Authorization>,
+    pub(super) limiter: Option<Arc<Limiter>>,
+}
+
 /// Lets a request with a good token pass, with its [`Caller`] among its
 /// extensions and without the token itself, which nothing behind needs. Any
-/// other gets a challenge.
-pub(super) async fn authorize(
-    State(authorization): State<Arc<Authorization>>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// other gets a challenge, and counts for the address that it comes from. One
+/// with a good token never does: nobody is shut out by a neighbour.
+pub(super) async fn authorize(State(door): State<Door>, request: Request, next: Next) -> Response {
     let endpoint = endpoint(&request);
-    match checked(&authorization, request).await {
-        Ok(request) => next.run(request).await,
-        Err(refusal) => refuse(&authorization.resource, endpoint, &refusal),
-    }
+    let origin = rate::origin(&request);
+    let refusal = match checked(&door.authorization, request).await {
+        Ok(request) => return next.run(request).await,
+        Err(refusal) => refusal,
+    };
+    let too_many = match (&refusal, &door.limiter) {
+        // No fault of whoever sent it.
+        (Refusal::Unavailable(_), _) | (_, None) => None,
+        (_, Some(limiter)) => limiter.count(origin),
+    };
+    too_many.unwrap_or_else(|| refuse(&door.authorization.resource, endpoint, &refusal))
 }
 
 async fn checked(authorization: &Authorization, mut request: Request) -> Result<Request, Refusal> {
@@ -116,7 +130,9 @@ pub(super) async fn within_scopes(
 ) -> Response {
     let caller = request.extensions().get::<Caller>();
     let writes = caller.is_some_and(|caller| scopes(caller).write);
-    if writes || request.method() != Method::POST {
+    // Where nobody writes no scope would help: there is no such tool.
+    let supported = authorization.resource.supported().write;
+    if writes || !supported || request.method() != Method::POST {
         return next.run(request).await;
     }
     let endpoint = endpoint(&request);

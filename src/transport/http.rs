@@ -25,7 +25,7 @@ use tower_http::cors::CorsLayer;
 use url::Url;
 
 use super::{
-    authorization::{self, Authorization, SessionOwners},
+    authorization::{self, Authorization, Door, SessionOwners},
     connections, facade,
     guard::{self, Access},
     rate::{self, Limiter},
@@ -162,7 +162,10 @@ fn authorized(mut endpoints: Router, options: &HttpOptions) -> Router {
         authorization::within_scopes,
     ));
     endpoints = bounded(endpoints).layer(middleware::from_fn_with_state(
-        Arc::clone(authorization),
+        Door {
+            authorization: Arc::clone(authorization),
+            limiter: limiter.clone(),
+        },
         authorization::authorize,
     ));
     let mut open = authorization::metadata(authorization);

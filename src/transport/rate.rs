@@ -36,8 +36,10 @@ pub(super) struct Limiter {
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+pub(super) enum Key {
+    /// A caller who is authorized.
     Principal(String),
+    /// The network that a request comes from.
     Address(IpAddr),
     /// All whose bucket found no place.
     Rest,
@@ -50,6 +52,16 @@ impl Limiter {
             cost: WINDOW / per_minute.get(),
             full_at: Mutex::default(),
         }
+    }
+
+    /// Counts a request; 429 and when to come back where there were too many.
+    pub(super) fn count(&self, key: Key) -> Option<Response> {
+        let wait = self.take(key, Instant::now()).err()?;
+        tracing::warn!("refused a request: too many from one caller");
+        let seconds = wait.as_secs() + 1;
+        let retry_after = (header::RETRY_AFTER, HeaderValue::from(seconds));
+        let reason = "Too many requests; FHIR_MCP_RATE_LIMIT says how many a minute.";
+        Some((StatusCode::TOO_MANY_REQUESTS, [retry_after], reason).into_response())
     }
 
     /// Takes a request from the bucket of its caller.
@@ -85,11 +97,15 @@ fn place(full_at: &mut HashMap<Key, Instant>, key: Key, now: Instant) -> Key {
 }
 
 fn key(request: &Request) -> Key {
-    let extensions = request.extensions();
-    if let Some(caller) = extensions.get::<Caller>() {
-        return Key::Principal(caller.principal.clone());
+    match request.extensions().get::<Caller>() {
+        Some(caller) => Key::Principal(caller.principal.clone()),
+        None => origin(request),
     }
-    match extensions.get::<ConnectInfo<SocketAddr>>() {
+}
+
+/// Where a request comes from.
+pub(super) fn origin(request: &Request) -> Key {
+    match request.extensions().get::<ConnectInfo<SocketAddr>>() {
         Some(ConnectInfo(address)) => Key::Address(network(address.ip())),
         None => Key::Rest,
     }
@@ -112,15 +128,9 @@ pub(super) async fn limit(
     request: Request,
     next: Next,
 ) -> Response {
-    match limiter.take(key(&request), Instant::now()) {
-        Ok(()) => next.run(request).await,
-        Err(wait) => {
-            tracing::warn!("refused a request: too many from one caller");
-            let seconds = wait.as_secs() + 1;
-            let retry_after = (header::RETRY_AFTER, HeaderValue::from(seconds));
-            let reason = "Too many requests; FHIR_MCP_RATE_LIMIT says how many a minute.";
-            (StatusCode::TOO_MANY_REQUESTS, [retry_after], reason).into_response()
-        }
+    match limiter.count(key(&request)) {
+        None => next.run(request).await,
+        Some(refusal) => refusal,
     }
 }
 

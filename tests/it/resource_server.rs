@@ -1,6 +1,6 @@
 //! MCP clients with tokens of another authorization server.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Response, StatusCode};
@@ -352,6 +352,54 @@ async fn a_token_to_read_neither_shows_nor_calls_what_writes() {
         assert!(challenge.contains("resource_metadata=\""));
     }
     assert!(server.upstream.behaviour().fhir.is_empty());
+}
+
+/// A client that is told of a scope asks for it, and would be told of it again
+/// and again.
+#[tokio::test]
+async fn where_nobody_writes_no_scope_to_write_is_asked_for() {
+    let server = Deployment::start(Setup {
+        resource_server: true,
+        read_only: true,
+        ..Setup::default()
+    })
+    .await;
+    let token = server.upstream.token(&server.url("/mcp"), |_| {});
+    for name in ["create", "update", "delete"] {
+        let arguments = json!({ "type": "Patient", "id": "one" });
+        let answer = server.call(Some(&token), name, arguments).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{name}");
+        let answer: Value = answer.json().await.unwrap();
+        assert!(answer["error"].is_object(), "{answer}");
+    }
+    assert!(server.upstream.behaviour().fhir.is_empty());
+}
+
+#[tokio::test]
+async fn requests_that_are_refused_count_for_their_address() {
+    let server = Deployment::start(Setup {
+        resource_server: true,
+        rate_limit: NonZeroU32::new(4),
+        ..Setup::default()
+    })
+    .await;
+    let good = server.upstream.token(&server.url("/mcp"), |_| {});
+    for token in [None, Some("garbage"), None, Some("a.b.c")] {
+        let answer = server.list(token).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+    for token in [None, Some("garbage")] {
+        let answer = server.list(token).await;
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(answer.headers().contains_key("retry-after"));
+    }
+    // Of the same bucket as the open endpoints.
+    let metadata = server
+        .get("/.well-known/oauth-protected-resource/mcp")
+        .await;
+    assert_eq!(metadata.status(), StatusCode::TOO_MANY_REQUESTS);
+    // Whoever has a token is not shut out by a neighbour without.
+    assert_eq!(server.list(Some(&good)).await.status(), StatusCode::OK);
 }
 
 /// Two methods in one message: the check and the dispatch must not differ.

@@ -58,6 +58,8 @@ pub(crate) struct Setup {
     /// Whether another server gives out the tokens.
     pub(crate) resource_server: bool,
     pub(crate) legacy_sessions: bool,
+    /// Whether there are no tools that write.
+    pub(crate) read_only: bool,
     /// Of the store, in place of memory.
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) upstream: Option<OAuthServer>,
@@ -99,7 +101,7 @@ impl Deployment {
             .key
             .unwrap_or_else(|| Arc::new(SealKey::random().unwrap()));
         let authorization = if setup.resource_server {
-            resource_server(&upstream, &base, &clock)
+            resource_server(&upstream, &base, &clock, !setup.read_only)
         } else {
             let facade = facade(&upstream, &base, &clock, &store, &key, setup.access);
             Authorization {
@@ -113,7 +115,7 @@ impl Deployment {
         let fhir_base = upstream.fhir_base().parse().unwrap();
         let source = HttpClient::new(client::HttpOptions::new(fhir_base)).unwrap();
         let options = mcp::Options {
-            allow_writes: true,
+            allow_writes: !setup.read_only,
             writes: fhir_mcp_server::mcp::WriteOptions {
                 without_confirmation: true,
                 ..Default::default()
@@ -270,9 +272,14 @@ impl Deployment {
     }
 }
 
-fn resource_server(upstream: &OAuthServer, base: &str, clock: &Clock) -> Authorization {
+fn resource_server(
+    upstream: &OAuthServer,
+    base: &str,
+    clock: &Clock,
+    writes: bool,
+) -> Authorization {
     let base: Url = base.parse().unwrap();
-    let resource = ProtectedResource::new(&base, &upstream.origin, true);
+    let resource = ProtectedResource::new(&base, &upstream.origin, writes);
     let near = upstream.origin.parse().unwrap();
     let http = AuthHttp::new(&Tls::default(), &near).unwrap();
     let check = ResourceServer::new(&upstream.origin, resource.clone(), http, clock.clone());
