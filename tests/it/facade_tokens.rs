@@ -41,6 +41,26 @@ async fn a_user_who_signed_in_reads_as_themselves() {
     assert!(seen[0].starts_with("Bearer upstream-access-"));
 }
 
+/// A record may be shared, and a subject never is.
+#[tokio::test]
+async fn a_user_is_who_the_id_token_is_about() {
+    let server = Deployment::facade().await;
+    let client = server.client().await;
+    let mut principals = Vec::new();
+    for user in [
+        ("1", "Practitioner/one"),
+        ("1", "Practitioner/two"),
+        ("2", "Practitioner/one"),
+    ] {
+        server.upstream.behaviour().user = user;
+        let tokens = server.sign_in(&client, "fhir.read").await;
+        let caller = server.check.caller(text(&tokens["access_token"])).await;
+        principals.push(caller.unwrap().principal);
+    }
+    assert_eq!(principals[0], principals[1]);
+    assert_ne!(principals[0], principals[2]);
+}
+
 /// Neither side sees a token of the other.
 #[tokio::test]
 async fn tokens_stay_on_their_side() {

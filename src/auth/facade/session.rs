@@ -93,12 +93,12 @@ impl Facade {
         Ok((id, answer))
     }
 
-    /// Stands for the user at this FHIR server. One whom its authorization
-    /// server does not name is another with each sign-in.
+    /// Stands for the user at this FHIR server: whoever the id token is about.
+    /// Without one it is another with each sign-in.
     fn principal(&self, tokens: &TokenSet, session: &str) -> String {
         let base = self.options.upstream.base();
-        match &tokens.grant.user {
-            Some(user) => hash(&format!("{base} {user}")),
+        match &tokens.subject {
+            Some(subject) => hash(&format!("{base} {subject}")),
             None => hash(session),
         }
     }

@@ -166,8 +166,11 @@ impl SmartClient {
             .await;
         let reply = self.judged(&request, result).await?;
         let mut tokens = TokenSet::from_reply(&reply, &pending.scope, None);
-        if let Some(id_token) = &reply.id_token {
-            tokens.grant.user = self.user(id_token, &pending.nonce).await?;
+        if let Some(id_token) = &reply.id_token
+            && let Some(user) = self.user(id_token, &pending.nonce).await?
+        {
+            tokens.grant.user = user.reference;
+            tokens.subject = Some(user.subject);
         }
         Ok(tokens)
     }

@@ -26,33 +26,22 @@ const OAUTH_URIS: &str = "http://fhir-registry.smarthealthit.org/StructureDefini
 pub struct SmartConfiguration {
     /// Issuer of id tokens; many servers leave it out.
     pub issuer: Option<String>,
-    /// Keys of the issuer.
-    pub jwks_uri: Option<Url>,
+    /// Keys of the issuer; why they are not used is told when they are needed.
+    pub jwks_uri: Option<Result<Url, AuthError>>,
     /// Where a person signs in.
     pub authorization_endpoint: Option<Url>,
     /// Where tokens are given.
     pub token_endpoint: Option<Url>,
-    /// Where tokens are given back.
-    pub revocation_endpoint: Option<Url>,
-    /// For instance `permission-v2`.
-    pub capabilities: Vec<String>,
     /// Ways to prove who the client is; empty when the server does not say.
     pub token_endpoint_auth_methods: Vec<String>,
     /// PKCE methods; `None` when the server does not say.
     pub code_challenge_methods: Option<Vec<String>>,
-    /// Scopes that the server knows; empty when it does not say.
-    pub scopes: Vec<String>,
     /// Whether answers to authorization requests name the issuer
     /// ([RFC 9207](https://www.rfc-editor.org/rfc/rfc9207)).
     pub names_issuer: bool,
 }
 
 impl SmartConfiguration {
-    /// Whether the server claims a capability.
-    pub fn can(&self, capability: &str) -> bool {
-        self.capabilities.iter().any(|known| known == capability)
-    }
-
     /// Reads `.well-known/smart-configuration` of this base. Members of the
     /// wrong kind count as missing.
     ///
@@ -71,15 +60,12 @@ impl SmartConfiguration {
         let url = |name| resolve(name, text(name), base);
         Ok(Self {
             issuer: text("issuer"),
-            jwks_uri: url("jwks_uri")?,
+            jwks_uri: url("jwks_uri").transpose(),
             authorization_endpoint: url("authorization_endpoint")?,
             token_endpoint: url("token_endpoint")?,
-            revocation_endpoint: url("revocation_endpoint")?,
-            capabilities: list("capabilities").unwrap_or_default(),
             token_endpoint_auth_methods: list("token_endpoint_auth_methods_supported")
                 .unwrap_or_default(),
             code_challenge_methods: list("code_challenge_methods_supported"),
-            scopes: list("scopes_supported").unwrap_or_default(),
             names_issuer: document
                 .get("authorization_response_iss_parameter_supported")
                 .and_then(serde_json::Value::as_bool)
@@ -108,7 +94,6 @@ impl SmartConfiguration {
         Ok(Self {
             authorization_endpoint: url("authorization_endpoint", "authorize")?,
             token_endpoint: url("token_endpoint", "token")?,
-            revocation_endpoint: url("revocation_endpoint", "revoke")?,
             ..Self::default()
         })
     }

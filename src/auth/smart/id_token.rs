@@ -21,11 +21,19 @@ struct Claims {
     azp: Option<String>,
     #[serde(default)]
     nonce: Option<String>,
+    sub: String,
+    /// Nothing stands in for it: OpenID Connect has users edit `profile`
+    /// themselves.
     #[serde(default, rename = "fhirUser")]
     fhir_user: Option<String>,
-    /// Where `fhirUser` was before SMART App Launch 1.0.
-    #[serde(default)]
-    profile: Option<String>,
+}
+
+/// Who signed in.
+pub(super) struct User {
+    /// Issuer and subject, with a blank between.
+    pub(super) subject: String,
+    /// `fhirUser`, if it names one.
+    pub(super) reference: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -35,20 +43,20 @@ struct OpenIdConfiguration {
 }
 
 impl SmartClient {
-    /// The user of an id token that holds in every respect; `None` when it
-    /// names none, or the server does not say how its id tokens are verified.
+    /// The user of an id token that holds in every respect; `None` when the
+    /// server does not say how its id tokens are verified.
     pub(super) async fn user(
         &self,
         id_token: &str,
         nonce: &str,
-    ) -> Result<Option<String>, AuthError> {
+    ) -> Result<Option<User>, AuthError> {
         let configuration = self.configuration().await?;
         let Some(issuer) = configuration.issuer.as_deref() else {
             tracing::warn!("the FHIR server names no issuer: its id token is not used");
             return Ok(None);
         };
         let keys = match &configuration.jwks_uri {
-            Some(uri) => uri.clone(),
+            Some(uri) => uri.clone()?,
             None => self.openid_keys(issuer).await?,
         };
         let mut validation = Validation::new(Algorithm::RS256);
@@ -63,8 +71,11 @@ impl SmartClient {
             Err(error) => return Err(AuthError::IdToken(error.to_string())),
         };
         self.check(&claims, nonce)?;
-        let user = claims.fhir_user.or(claims.profile);
-        Ok(user.and_then(|user| reference(&user, self.base())))
+        let user = claims.fhir_user.as_deref();
+        Ok(Some(User {
+            subject: format!("{issuer} {}", claims.sub),
+            reference: user.and_then(|user| reference(user, self.base())),
+        }))
     }
 
     fn check(&self, claims: &Claims, nonce: &str) -> Result<(), AuthError> {

@@ -197,26 +197,37 @@ async fn answer(State(waiting): State<Arc<Waiting>>, uri: Uri, headers: HeaderMa
         return page(StatusCode::NOT_FOUND, "There is nothing here.");
     }
     let callback = Callback::from_query(uri.query().unwrap_or_default());
-    let mut pending = waiting.pending.lock().await;
-    let Some(request) = pending.take_if(|pending| pending.is_answered_by(&callback)) else {
+    let request = {
+        let mut pending = waiting.pending.lock().await;
+        pending.take_if(|pending| pending.is_answered_by(&callback))
+    };
+    let Some(request) = request else {
         return page(
             StatusCode::BAD_REQUEST,
             "This is not the answer to the sign-in that is going on.",
         );
     };
-    let result = waiting.client.exchange(request, callback).await;
-    let (status, text) = match &result {
-        Ok(_) => (
+    // The code is used up: whoever closes the page now has signed in all the same.
+    let signing_in = tokio::spawn(async move {
+        let result = waiting.client.exchange(request, callback).await;
+        let failure = result.as_ref().err().map(ToString::to_string);
+        waiting.sender.send_replace(Some(result));
+        failure
+    });
+    match signing_in.await {
+        Ok(None) => page(
             StatusCode::OK,
-            "You are signed in. Close this page and go back to your assistant.".to_owned(),
+            "You are signed in. Close this page and go back to your assistant.",
         ),
-        Err(error) => (
+        Ok(Some(error)) => page(
             StatusCode::BAD_REQUEST,
-            format!("The sign-in did not work: {error}."),
+            &format!("The sign-in did not work: {error}."),
         ),
-    };
-    waiting.sender.send_replace(Some(result));
-    page(status, &text)
+        Err(_interrupted) => page(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The sign-in was interrupted. Go back to your assistant and start anew.",
+        ),
+    }
 }
 
 fn page(status: StatusCode, text: &str) -> Response {

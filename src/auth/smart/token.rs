@@ -42,6 +42,10 @@ pub struct TokenSet {
     pub renew_at: Option<u64>,
     /// Scopes and launch context.
     pub grant: Grant,
+    /// Issuer and subject of a verified id token, with a blank between: who
+    /// signed in, and nobody else ever
+    /// ([OpenID Connect Core §5.7](https://openid.net/specs/openid-connect-core-1_0.html#ClaimStability)).
+    pub subject: Option<String>,
 }
 
 impl TokenSet {
@@ -80,6 +84,7 @@ impl TokenSet {
                     .or_else(|| old.and_then(|grant| grant.patient.clone())),
                 user: old.and_then(|grant| grant.user.clone()),
             },
+            subject: before.and_then(|tokens| tokens.subject.clone()),
         }
     }
 }
@@ -100,6 +105,8 @@ struct Stored {
     patient: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
 }
 
 impl From<Stored> for TokenSet {
@@ -114,6 +121,7 @@ impl From<Stored> for TokenSet {
                 patient: stored.patient,
                 user: stored.user,
             },
+            subject: stored.subject,
         }
     }
 }
@@ -128,6 +136,7 @@ impl From<TokenSet> for Stored {
             scope: tokens.grant.scope,
             patient: tokens.grant.patient,
             user: tokens.grant.user,
+            subject: tokens.subject,
         }
     }
 }

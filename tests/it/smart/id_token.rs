@@ -133,11 +133,9 @@ fn users() -> Vec<Case> {
                 assert_eq!(user(json!({"fhirUser": other})).await.unwrap(), None);
             }
         }),
-        case!("profile is taken where fhirUser is missing", {
-            let found = user(json!({"fhirUser": null, "profile": "Person/2"}))
-                .await
-                .unwrap();
-            assert_eq!(found.as_deref(), Some("Person/2"));
+        case!("profile, which users edit themselves, names nobody", {
+            let found = user(json!({"fhirUser": null, "profile": "Person/2"})).await;
+            assert_eq!(found.unwrap(), None);
         }),
         case!("a few seconds between the clocks do no harm", {
             user(json!({"exp": now() - 20, "nbf": now() + 20}))
@@ -232,6 +230,30 @@ fn keys() -> Vec<Case> {
                     document.as_object_mut().unwrap().remove("issuer");
                 });
                 assert_eq!(signed_in(&ehr.await).await.unwrap(), None);
+            }
+        ),
+        case!(
+            "keys in a closer network are no matter until they are needed",
+            {
+                for gives_id_token in [false, true] {
+                    let ehr = Ehr::start(move |call| match call.path {
+                        "/token" if gives_id_token => {
+                            let text = signed(RSA, "key-1", &claims(&call.origin, &json!({})));
+                            Some(with_id_token(call.tokens, text))
+                        }
+                        path if path.ends_with("smart-configuration") => {
+                            let mut document = configuration(&call.origin);
+                            document["jwks_uri"] = json!("http://as.example/jwks");
+                            Some(Reply::json(200, document.to_string()))
+                        }
+                        _ => None,
+                    });
+                    let result = signed_in(&ehr.await).await;
+                    match gives_id_token {
+                        false => assert_eq!(result.unwrap(), None),
+                        true => assert!(matches!(result, Err(AuthError::Endpoint { .. }))),
+                    }
+                }
             }
         ),
         case!("the issuer says where its keys are", {

@@ -1,6 +1,6 @@
 //! Sign-in on this machine, and the file that keeps it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use fhir_mcp_server::{
     auth::smart::{
@@ -11,6 +11,7 @@ use fhir_mcp_server::{
 };
 use rmcp::{ServiceExt, model::CallToolRequestParams};
 use serde_json::json;
+use tokio::sync::Notify;
 use url::Url;
 
 use crate::support::{
@@ -113,6 +114,36 @@ fn sign_ins() -> Vec<Case> {
             assert_eq!(response.headers()["cache-control"], "no-store");
             assert!(!response.text().await.unwrap().contains("code-1"));
         }),
+        case!(
+            "who closes the page too early has signed in all the same",
+            {
+                let go_on = Arc::new(Notify::new());
+                let held = Arc::clone(&go_on);
+                let ehr = Ehr::start(move |call| {
+                    (call.path == "/token").then(|| {
+                        let reply = Reply::json(200, token(call.tokens).to_string()).into_json();
+                        reply.held(Arc::clone(&held))
+                    })
+                })
+                .await;
+                let credential = launch(&ehr, None);
+                let (_, callback, _) = page(&sign_in_url(&credential).await).await;
+                let callback = callback.unwrap();
+                let moment = Duration::from_millis(20);
+                {
+                    let mut tab = std::pin::pin!(page(&callback));
+                    while ehr.requests("/token").is_empty() {
+                        let waited = tokio::time::timeout(moment, &mut tab).await;
+                        assert!(waited.is_err(), "the answer is held");
+                    }
+                }
+                // The server has to see that the connection is gone.
+                tokio::time::sleep(10 * moment).await;
+                go_on.notify_one();
+                let tokens = credential.tokens().await.unwrap();
+                assert_eq!(tokens.access_token.expose(), "access-1");
+            }
+        ),
         case!("another host name finds nothing", {
             let ehr = Ehr::good().await;
             let credential = launch(&ehr, None);

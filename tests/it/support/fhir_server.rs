@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, Method, Uri},
     response::{IntoResponse, Response},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use url::Url;
 
 /// Path of the service base on every such server.
@@ -34,6 +34,8 @@ impl Request {
 /// What the script wants done with a request.
 pub(crate) enum Reply {
     Answer(Response),
+    /// The same, once somebody says so.
+    Held(Response, Arc<Notify>),
     /// Keep the connection open and say nothing.
     Silence,
 }
@@ -52,7 +54,15 @@ impl Reply {
                 response.headers_mut().insert("content-type", json);
                 Self::Answer(response)
             }
-            Self::Silence => Self::Silence,
+            other => other,
+        }
+    }
+
+    /// The same answer, once somebody says so.
+    pub(crate) fn held(self, until: Arc<Notify>) -> Self {
+        match self {
+            Self::Answer(response) => Self::Held(response, until),
+            other => other,
         }
     }
 
@@ -146,6 +156,10 @@ async fn answer(
     };
     match (shared.script)(number, &request) {
         Reply::Answer(response) => response.into_response(),
+        Reply::Held(response, until) => {
+            until.notified().await;
+            response.into_response()
+        }
         Reply::Silence => std::future::pending().await,
     }
 }

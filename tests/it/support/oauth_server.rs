@@ -68,6 +68,8 @@ pub(crate) struct Behaviour {
     /// Lifetime of an access token, in seconds.
     pub(crate) lifetime: u64,
     pub(crate) refreshes: bool,
+    /// Who signs in: `sub` and `fhirUser`.
+    pub(crate) user: (&'static str, &'static str),
     /// Whether users are turned away.
     pub(crate) denies: bool,
     /// Whether nothing but 500 comes.
@@ -127,6 +129,7 @@ impl OAuthServer {
         let behaviour = Behaviour {
             lifetime: 3600,
             refreshes: true,
+            user: ("1", "Practitioner/one"),
             denies: false,
             broken: false,
             redirect_issuer: None,
@@ -301,9 +304,10 @@ fn tokens(shared: &Shared, body: &[u8]) -> Response {
         answer["refresh_token"] = refresh.into();
     }
     if let Some(request) = request {
+        let (subject, user) = behaviour.user;
         let claims = json!({
-            "iss": shared.origin, "aud": CLIENT_ID, "sub": "1", "exp": now() + 60, "iat": now(),
-            "nonce": request.get("nonce"), "fhirUser": "Practitioner/one",
+            "iss": shared.origin, "aud": CLIENT_ID, "sub": subject, "exp": now() + 60,
+            "iat": now(), "nonce": request.get("nonce"), "fhirUser": user,
         });
         answer["id_token"] = behaviour.keys[0].sign("JWT", &claims).into();
     }
