@@ -117,17 +117,13 @@ async fn facade(
     let client = upstream.smart_client(fhir_base)?;
     let client = client.ok_or(AuthorizationError::NoServer)?;
     let secret = operator_secret(settings, upstream);
-    let (store, key): (Arc<dyn Store>, _) = match &settings.token_store {
-        None => (Arc::new(Memory::new(clock.clone())), seal_key(secret)?),
+    let key = seal_key(secret)?;
+    let store: Arc<dyn Store> = match &settings.token_store {
+        None => Arc::new(Memory::new(clock.clone())),
         Some(url) => {
             let redis = Redis::new(url)?;
-            // Also tells at the start whether Redis is there.
-            let shared = redis.shared_secret().await?;
-            let key = match secret {
-                Some(secret) => SealKey::derive(secret.expose().as_bytes())?,
-                None => SealKey::derive(&shared)?,
-            };
-            (Arc::new(redis), key)
+            redis.ping().await?;
+            Arc::new(redis)
         }
     };
     Ok(Facade::new(Options {

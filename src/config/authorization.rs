@@ -10,7 +10,7 @@ use super::{
     ConfigError, DataSource, Environment, Flags, TransportKind, Upstream, boolean, env,
     is_loopback, upstream::Method, web_url,
 };
-use crate::client::Secret;
+use crate::{auth::smart::Authentication, client::Secret};
 
 /// Fewest characters of `FHIR_MCP_SEAL_KEY`.
 const MIN_SEAL_KEY: usize = 32;
@@ -111,6 +111,11 @@ pub enum AuthorizationError {
         "Set FHIR_MCP_SEAL_KEY to at least 32 random characters, for instance those that `openssl rand -base64 32` prints."
     )]
     SealKey,
+    /// What is sealed would lie beside its key.
+    #[error(
+        "Set FHIR_MCP_SEAL_KEY, on each replica the same, to use --token-store: without a client secret there is nothing else that Redis does not know, to seal sign-ins with."
+    )]
+    SealKeyForStore,
     /// A store that is none.
     #[error("Pass --token-store a URL like redis://localhost:6379.")]
     TokenStore,
@@ -257,10 +262,23 @@ impl Settings<'_> {
         {
             return Err(AuthorizationError::TokenStore);
         }
+        if self.flags.token_store.is_some() && self.seal_key.is_none() && !self.has_client_secret()
+        {
+            return Err(AuthorizationError::SealKeyForStore);
+        }
         Ok(Authorization::Facade(Facade {
             seal_key: self.seal_key.clone(),
             token_store: self.flags.token_store.clone().map(Secret::new),
         }))
+    }
+
+    fn has_client_secret(&self) -> bool {
+        let method = self.upstream.map(|upstream| &upstream.method);
+        matches!(
+            method,
+            Some(Method::AuthorizationCode(client))
+                if matches!(client.authentication, Authentication::Secret(_))
+        )
     }
 
     fn open(&self) -> Result<Authorization, AuthorizationError> {

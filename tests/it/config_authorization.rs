@@ -15,6 +15,7 @@ const ISSUER: (&str, &str) = ("FHIR_MCP_AUTHORIZATION_SERVER", "https://as.examp
 const CLIENT: (&str, &str) = ("FHIR_SERVER_CLIENT_ID", "abc");
 const SCOPES: (&str, &str) = ("FHIR_SERVER_SCOPES", "openid fhirUser user/*.rs");
 const SECRET: (&str, &str) = ("FHIR_SERVER_CLIENT_SECRET", "canary-canary");
+const SEAL_KEY: (&str, &str) = ("FHIR_MCP_SEAL_KEY", "canary-canary-canary-canary-canary");
 const TOKEN: (&str, &str) = ("FHIR_SERVER_ACCESS_TOKEN", "canary");
 const OPEN: (&str, &str) = ("FHIR_SERVER_DISABLE_AUTHORIZATION", "True");
 const CLOSED: (&str, &str) = ("FHIR_SERVER_DISABLE_AUTHORIZATION", "False");
@@ -245,6 +246,11 @@ const CLASHES: &[(&[&str], Variables<'_>, &[&str])] = &[
         &[BASE, CLIENT, SCOPES],
         &["--token-store", "redis://"],
     ),
+    (
+        &["--token-store", "redis://localhost"],
+        &[BASE, CLIENT, SCOPES],
+        &["--token-store", "FHIR_MCP_SEAL_KEY"],
+    ),
 ];
 
 #[test]
@@ -324,7 +330,8 @@ fn what_does_not_clash_starts() {
         (&["--transport", "sse"], &[BASE, OPEN, SEAL_KEY]),
         (open, &[BASE, OPEN, EVERYWHERE]),
         (both, &[BASE, OPEN, EVERYWHERE, TOKEN]),
-        (store, &[BASE, CLIENT, SCOPES]),
+        (store, &[BASE, CLIENT, SCOPES, SECRET]),
+        (store, &[BASE, CLIENT, SCOPES, SEAL_KEY]),
         (
             &["--transport", "stdio"],
             &[BASE, CLIENT, SCOPES, CLOSED, EVERYWHERE],

@@ -42,15 +42,13 @@ async fn entries_are_taken_once_and_expire() {
         .unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(redis.get(key()).await.unwrap(), None);
-    let secret = redis.shared_secret().await.unwrap();
-    assert_eq!(redis.shared_secret().await.unwrap(), secret);
+    redis.ping().await.unwrap();
 }
 
 #[tokio::test]
 async fn two_replicas_serve_one_sign_in() {
     let Some(store) = redis() else { return };
-    let secret = store.shared_secret().await.unwrap();
-    let key = Arc::new(SealKey::derive(&secret).unwrap());
+    let key = Arc::new(SealKey::derive(b"a secret of the operator").unwrap());
     let setup = |upstream| Setup {
         store: Some(store.clone()),
         key: Some(Arc::clone(&key)),
