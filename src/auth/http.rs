@@ -12,6 +12,7 @@ use url::Url;
 use super::error::AuthError;
 use crate::client::{
     Tls,
+    credential::Headers,
     error::innermost,
     service_base::{host_and_port, is_loopback},
 };
@@ -71,8 +72,25 @@ impl AuthHttp {
     /// [`AuthError::Connection`], [`AuthError::Unusable`] when it is too large,
     /// and [`AuthError::Status`] for any status but 200.
     pub async fn get(&self, url: &Url, what: &'static str) -> Result<Document, AuthError> {
+        self.get_with(url, &Headers::new(), what).await
+    }
+
+    /// The same with headers, which the caller knows to be for this URL.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_with(
+        &self,
+        url: &Url,
+        headers: &Headers,
+        what: &'static str,
+    ) -> Result<Document, AuthError> {
         let request = self.0.get(url.clone()).header(ACCEPT, "application/json");
-        let response = request
+        let response = headers
+            .iter()
+            .fold(request, |request, (name, value)| {
+                request.header(name.clone(), value.clone())
+            })
             .send()
             .await
             .map_err(|error| connection(what, url, &error))?;

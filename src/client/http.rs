@@ -193,9 +193,10 @@ impl HttpClient {
             if !matches!(interaction, Interaction::Capabilities) {
                 return self.send_patiently(&request, true, deadline).await;
             }
-            // The CapabilityStatement is public on most servers.
+            // The CapabilityStatement is public on most servers. Gateways in
+            // front of others say 403 where a header is missing.
             let answer = self.send_patiently(&request, false, deadline).await?;
-            if answer.status == 401 && self.credential.is_some() {
+            if matches!(answer.status, 401 | 403) && self.credential.is_some() {
                 return self.send_patiently(&request, true, deadline).await;
             }
             Ok(answer)

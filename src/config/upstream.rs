@@ -160,6 +160,7 @@ impl Upstream {
             authentication: client.authentication.clone(),
             scope: client.scope.clone(),
             tls: self.tls.clone(),
+            headers: self.headers.clone(),
         })
         .map(Some)
     }

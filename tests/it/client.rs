@@ -305,6 +305,13 @@ async fn capabilities_are_asked_for_without_the_token_unless_the_server_wants_it
     };
     assert_eq!(sent(&open), [false]);
     assert_eq!(sent(&closed), [false, true]);
+    let gateway = FhirServer::start(|_, request| match request.header("authorization") {
+        Some(_) => Reply::json(200, CAPABILITIES),
+        None => Reply::json(403, ""),
+    })
+    .await;
+    with_token(&gateway).capabilities().await.unwrap();
+    assert_eq!(sent(&gateway), [false, true]);
     let error = client(&closed).capabilities().await.unwrap_err();
     assert!(error.to_string().contains("401"), "{error}");
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     auth::{clock::Clock, error::AuthError, http::AuthHttp, jwks::Jwks},
-    client::{Secret, Tls},
+    client::{Secret, Tls, credential::Headers},
 };
 
 /// How the client proves at the token endpoint who it is.
@@ -42,6 +42,9 @@ pub struct SmartOptions {
     pub scope: String,
     /// Roots and client certificate beyond the defaults.
     pub tls: Tls,
+    /// Headers of requests below the base, for a gateway in front of the FHIR
+    /// server. Its authorization server does not get them.
+    pub headers: Headers,
 }
 
 /// A client of the authorization server of one FHIR server. It serves any
@@ -61,7 +64,7 @@ impl SmartClient {
     /// [`AuthError::Setup`].
     pub fn new(options: SmartOptions) -> Result<Self, AuthError> {
         let http = AuthHttp::new(&options.tls, &options.base)?;
-        let discovery = Discovery::new(http.clone(), options.base.clone());
+        let discovery = Discovery::new(http.clone(), options.base.clone(), options.headers.clone());
         Ok(Self {
             options,
             http,

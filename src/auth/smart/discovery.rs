@@ -12,7 +12,7 @@ use url::{Origin, Url};
 
 use crate::{
     auth::{endpoint, error::AuthError, http::AuthHttp},
-    client::service_base::host_and_port,
+    client::{credential::Headers, service_base::host_and_port},
 };
 
 /// What is asked for, in messages.
@@ -165,17 +165,20 @@ fn unusable(base: &Url, reason: &str) -> AuthError {
 pub struct Discovery {
     http: AuthHttp,
     base: Url,
+    /// Of requests below the base.
+    headers: Headers,
     cached: Mutex<Option<(Instant, Arc<SmartConfiguration>)>>,
     /// Where secrets went first; they go nowhere else afterwards.
     pinned: OnceLock<Origin>,
 }
 
 impl Discovery {
-    /// For the FHIR server with this base.
-    pub fn new(http: AuthHttp, base: Url) -> Self {
+    /// For the FHIR server with this base; requests to it carry the headers.
+    pub fn new(http: AuthHttp, base: Url, headers: Headers) -> Self {
         Self {
             http,
             base,
+            headers,
             cached: Mutex::default(),
             pinned: OnceLock::new(),
         }
@@ -218,7 +221,7 @@ impl Discovery {
 
     async fn fetch(&self) -> Result<(SmartConfiguration, Duration), AuthError> {
         let url = below(&self.base, ".well-known/smart-configuration");
-        let failure = match self.http.get(&url, WHAT).await {
+        let failure = match self.http.get_with(&url, &self.headers, WHAT).await {
             Ok(document) => match SmartConfiguration::parse(&document.body, &self.base) {
                 Ok(found) if found.token_endpoint.is_some() => {
                     return Ok((found, document.max_age));
@@ -232,8 +235,9 @@ impl Discovery {
         };
         let mut url = below(&self.base, "metadata");
         url.set_query(Some("_format=json"));
-        let document = self.http.get(&url, "the request for its capabilities");
-        let document = document.await.map_err(|_error| failure)?;
+        let what = "the request for its capabilities";
+        let document = self.http.get_with(&url, &self.headers, what).await;
+        let document = document.map_err(|_error| failure)?;
         let found = SmartConfiguration::from_capability_statement(&document.body, &self.base)?;
         match found.token_endpoint {
             Some(_) => Ok((found, document.max_age)),

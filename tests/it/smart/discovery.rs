@@ -1,10 +1,16 @@
 //! Discovery, and which endpoints are believed.
 
-use fhir_mcp_server::auth::{AuthError, smart::SmartConfiguration};
+use fhir_mcp_server::{
+    auth::{
+        AuthError,
+        smart::{Authentication, SmartClient, SmartConfiguration, SmartOptions},
+    },
+    client::Tls,
+};
 use serde_json::json;
 
 use crate::support::{
-    authorization_server::{Ehr, configuration},
+    authorization_server::{CLIENT, Ehr, configuration},
     cases::{Case, case},
     fhir_server::{FhirServer, Reply},
 };
@@ -102,6 +108,28 @@ fn documents() -> Vec<Case> {
                 Ehr::start(|call| (call.path == CONFIGURATION).then(|| Reply::json(404, ""))).await;
             assert!(ehr.client().configuration().await.is_err());
         }),
+        case!(
+            "the headers of a gateway go with what lies below the base",
+            {
+                let ehr = Ehr::start(|call| {
+                    let below = call.path.starts_with("/fhir/r4/");
+                    (below && call.request.header("x-gateway").is_none())
+                        .then(|| Reply::json(403, ""))
+                })
+                .await;
+                let client = SmartClient::new(SmartOptions {
+                    base: ehr.server.base(),
+                    client_id: CLIENT.to_owned(),
+                    authentication: Authentication::Public,
+                    scope: String::new(),
+                    tls: Tls::default(),
+                    headers: vec![("x-gateway".parse().unwrap(), "canary".parse().unwrap())],
+                });
+                client.unwrap().client_credentials().await.unwrap();
+                let token = &ehr.requests("/token")[0];
+                assert_eq!(token.header("x-gateway"), None);
+            }
+        ),
         case!("a redirect is not followed", {
             let other = FhirServer::always(200, "{}").await;
             let location = format!("http://127.0.0.1:{}/x", other.port());

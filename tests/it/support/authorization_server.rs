@@ -78,6 +78,7 @@ impl Ehr {
             authentication,
             scope: scope.to_owned(),
             tls: Tls::default(),
+            headers: Vec::new(),
         })
         .unwrap()
     }

@@ -306,6 +306,7 @@ fn facade(
         authentication: Authentication::Public,
         scope: "openid fhirUser user/*.rs offline_access".to_owned(),
         tls: Tls::default(),
+        headers: Vec::new(),
     });
     Facade::new(Options {
         resource: ProtectedResource::new(&url, base, true),
@@ -446,6 +447,12 @@ impl Browser {
             };
         }
     }
+}
+
+/// Where a page that tells of an error leads to.
+pub(crate) fn way_back(page: &str) -> String {
+    let (_, rest) = page.split_once("<a href=\"").expect("a link");
+    rest.split('"').next().unwrap().replace("&amp;", "&")
 }
 
 /// The sealed request in a page.
