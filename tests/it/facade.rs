@@ -10,6 +10,7 @@ use crate::support::{
     cases,
     deployment::{
         Browser, Deployment, REDIRECT, Setup, VERIFIER, form_body, location, plain, query, sealed,
+        way_back,
     },
 };
 
@@ -259,7 +260,12 @@ async fn refused(changes: &[(&str, &str)]) -> String {
     let server = Deployment::facade().await;
     let client = server.client().await;
     let answer = plain().get(Browser::url(&server, &client, changes));
-    let url = location(&answer.send().await.unwrap());
+    let answer = answer.send().await.unwrap();
+    // Anyone can register a client: nobody is sent to one before they have
+    // seen where that is.
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert!(!answer.headers().contains_key("location"));
+    let url = way_back(&answer.text().await.unwrap());
     assert!(url.starts_with(REDIRECT), "{url}");
     let query = query(&url);
     assert_eq!(query["iss"], server.base);

@@ -9,7 +9,7 @@ use url::Url;
 use super::{
     Client, Facade, OAuthError, Outcome,
     client::redirect_uri,
-    consent::{Consent, failure},
+    consent::{Consent, failure, way_back},
     cookies::Cookies,
     parameters::Parameters,
     store::{Key, Kind},
@@ -59,13 +59,30 @@ struct Login {
 
 impl Facade {
     /// `GET /authorize`: shows the consent page. Nothing is kept.
+    ///
+    /// Nobody is sent on before they have seen a page: anyone can register a
+    /// client, and an address of this server must not lead to any other that
+    /// someone chose ([RFC 9700 §4.11.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.11.2)).
     pub async fn authorize(&self, query: &str, cookies: &str) -> Outcome {
         match self.requested(query).await {
             Ok((client, request)) => self
                 .consent_page(&client, &request, cookies)
-                .unwrap_or_else(|error| self.to_client(&request, Err(error), None)),
+                .unwrap_or_else(|error| self.way_back(&request, error)),
             Err(Denied::Page(error)) => error_page(&error),
-            Err(Denied::Client(request, error)) => self.to_client(&request, Err(error), None),
+            Err(Denied::Client(request, error)) => self.way_back(&request, error),
+        }
+    }
+
+    /// A page with the error, and with the link by which the client is told.
+    fn way_back(&self, request: &Request, error: OAuthError) -> Outcome {
+        let what = error.description.clone();
+        match self.answer_url(request, Err(error)) {
+            Some(url) => Outcome::Page {
+                status: 400,
+                html: way_back(&what, &url),
+                cookie: None,
+            },
+            None => unreachable_client(None),
         }
     }
 
@@ -306,13 +323,18 @@ impl Facade {
         code: Result<String, OAuthError>,
         cookie: Option<String>,
     ) -> Outcome {
-        let Some(mut url) = redirect_uri(&request.redirect_uri) else {
-            return Outcome::Page {
-                status: 400,
-                html: failure("The application cannot be reached.", "Start again from it."),
+        match self.answer_url(request, code) {
+            Some(url) => Outcome::Redirect {
+                url: url.into(),
                 cookie,
-            };
-        };
+            },
+            None => unreachable_client(cookie),
+        }
+    }
+
+    /// The redirect URI with an answer; RFC 6749, section 4.1.2, and RFC 9207.
+    fn answer_url(&self, request: &Request, code: Result<String, OAuthError>) -> Option<Url> {
+        let mut url = redirect_uri(&request.redirect_uri)?;
         {
             let mut query = url.query_pairs_mut();
             match &code {
@@ -329,10 +351,7 @@ impl Facade {
             }
             query.append_pair("iss", self.issuer());
         }
-        Outcome::Redirect {
-            url: url.into(),
-            cookie,
-        }
+        Some(url)
     }
 
     fn cookies(&self) -> Cookies {
@@ -344,7 +363,7 @@ impl Facade {
 enum Denied {
     /// It is not known who asks: the user is told.
     Page(OAuthError),
-    /// The client is told.
+    /// The client is told, if the user goes there.
     Client(Request, OAuthError),
 }
 
@@ -353,6 +372,14 @@ fn login_cookie(state: &str) -> String {
     let mut name = hash(state);
     name.truncate(16);
     format!("login-{name}")
+}
+
+fn unreachable_client(cookie: Option<String>) -> Outcome {
+    Outcome::Page {
+        status: 400,
+        html: failure("The application cannot be reached.", "Start again from it."),
+        cookie,
+    }
 }
 
 fn error_page(error: &OAuthError) -> Outcome {

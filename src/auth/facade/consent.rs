@@ -73,6 +73,19 @@ pub(super) fn failure(what: &str, advice: &str) -> String {
     page("Sign-in failed", &body)
 }
 
+/// A page that says what went wrong, with the way to the client that asked.
+pub(super) fn way_back(what: &str, url: &Url) -> String {
+    let body = format!(
+        "<h1>The application asked for what cannot be given</h1><p>{what}</p>\
+         <p class=\"note\">Go on only if you know {host}.</p>\
+         <p><a href=\"{url}\" rel=\"noreferrer\">Back to the application at {host}</a></p>",
+        what = escaped(what),
+        host = escaped(&authority(url)),
+        url = escaped(url.as_str()),
+    );
+    page("Sign-in failed", &body)
+}
+
 fn authority(url: &Url) -> String {
     let host = match url.host() {
         // As it is sent, in ASCII: no letters that only look like others.
