@@ -84,6 +84,7 @@ Environment variables (read from .env in the working directory, too; the environ
   FHIR_MCP_REQUEST_TIMEOUT         seconds that a call to the FHIR server may take [default: 30]
   FHIR_MCP_ALLOWED_ORIGINS         origins of web pages that may call, separated by blanks
   FHIR_MCP_RATE_LIMIT              requests of one caller in a minute; 0: no limit [default: 1200]
+  FHIR_MCP_TRUSTED_PROXIES         addresses of proxies in front, whose X-Forwarded-For is believed
   FHIR_MCP_CALL_TIMEOUT            seconds that a call of an MCP client may take [default: 300]
   FHIR_SERVER_CLIENT_ID, FHIR_SERVER_CLIENT_SECRET, FHIR_SERVER_SCOPES
                                    OAuth client at the FHIR server, and what to ask for

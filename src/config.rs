@@ -4,6 +4,7 @@
 use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 use url::Url;
 
 use crate::{client::Secret, model::Resource};
@@ -231,6 +232,8 @@ pub struct Config {
     pub allowed_origins: Vec<Url>,
     /// Requests of one caller in a minute, if there is a limit.
     pub rate_limit: Option<NonZeroU32>,
+    /// Addresses of proxies in front.
+    pub trusted_proxies: Vec<IpNet>,
     /// File for AuditEvents.
     pub audit: Option<PathBuf>,
     /// Time limit of a call of an MCP client.
@@ -312,6 +315,7 @@ impl Config {
             on_invalid: flags.on_invalid,
             allowed_origins: origins(environment)?,
             rate_limit: rate_limit(environment)?,
+            trusted_proxies: trusted_proxies(environment)?,
             audit: flags.audit.clone(),
             call_timeout: timeout(environment, env::MCP_CALL_TIMEOUT)?
                 .unwrap_or(crate::mcp::CALL_TIMEOUT),
@@ -362,6 +366,14 @@ pub enum ConfigError {
     /// A limit that cannot be one.
     #[error("Set FHIR_MCP_RATE_LIMIT to requests a minute, 0 for no limit: found `{found}`.")]
     RateLimit {
+        /// The value.
+        found: String,
+    },
+    /// Something that is no address of a proxy.
+    #[error(
+        "Set FHIR_MCP_TRUSTED_PROXIES to addresses or ranges of proxies, for instance 10.0.0.1 or 10.0.0.0/24, separated by blanks: found `{found}`."
+    )]
+    Proxy {
         /// The value.
         found: String,
     },
@@ -502,6 +514,27 @@ fn rate_limit(environment: &Environment) -> Result<Option<NonZeroU32>, ConfigErr
         found: value.to_owned(),
     })?;
     Ok(NonZeroU32::new(limit))
+}
+
+/// Addresses and ranges. One of everybody would believe everybody.
+fn trusted_proxies(environment: &Environment) -> Result<Vec<IpNet>, ConfigError> {
+    let list = environment
+        .get(env::MCP_TRUSTED_PROXIES)
+        .unwrap_or_default();
+    list.split([' ', ','])
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            let range = text
+                .parse()
+                .or_else(|_error| text.parse().map(IpAddr::into));
+            range
+                .ok()
+                .filter(|range: &IpNet| range.prefix_len() > 0)
+                .ok_or_else(|| ConfigError::Proxy {
+                    found: text.to_owned(),
+                })
+        })
+        .collect()
 }
 
 /// Scheme, host and port, and nothing else: a wildcard would let every page in.

@@ -215,6 +215,7 @@ async fn serve<H: ServerHandler + Clone>(config: &Config, handler: H) -> Result<
             legacy_sessions: config.legacy_sessions,
             allowed_origins: config.allowed_origins.clone(),
             rate_limit: config.rate_limit,
+            trusted_proxies: config.trusted_proxies.clone(),
             max_requests: None,
             authorization,
         };

@@ -17,6 +17,8 @@ pub const MCP_REQUEST_TIMEOUT: &str = "FHIR_MCP_REQUEST_TIMEOUT";
 pub const MCP_ALLOWED_ORIGINS: &str = "FHIR_MCP_ALLOWED_ORIGINS";
 /// Requests of one caller in a minute; 0 for no limit.
 pub const MCP_RATE_LIMIT: &str = "FHIR_MCP_RATE_LIMIT";
+/// Addresses of proxies in front, separated by blanks or commas.
+pub const MCP_TRUSTED_PROXIES: &str = "FHIR_MCP_TRUSTED_PROXIES";
 /// Time limit of a call of an MCP client, in seconds.
 pub const MCP_CALL_TIMEOUT: &str = "FHIR_MCP_CALL_TIMEOUT";
 /// Issuer of the tokens of MCP clients.

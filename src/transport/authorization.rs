@@ -23,7 +23,7 @@ use url::Url;
 
 use super::{
     http::{MAX_REQUEST_BODY, MAX_SESSIONS, busy},
-    rate::{self, Limiter},
+    rate::Limiter,
 };
 use crate::auth::{
     Caller,
@@ -96,15 +96,18 @@ pub(super) struct Door {
 /// with a good token never does: nobody is shut out by a neighbour.
 pub(super) async fn authorize(State(door): State<Door>, request: Request, next: Next) -> Response {
     let endpoint = endpoint(&request);
-    let origin = rate::origin(&request);
+    let origin = door
+        .limiter
+        .as_ref()
+        .map(|limiter| (Arc::clone(limiter), limiter.origin(&request)));
     let refusal = match checked(&door.authorization, request).await {
         Ok(request) => return next.run(request).await,
         Err(refusal) => refusal,
     };
-    let too_many = match (&refusal, &door.limiter) {
+    let too_many = match (&refusal, origin) {
         // No fault of whoever sent it.
         (Refusal::Unavailable(_), _) | (_, None) => None,
-        (_, Some(limiter)) => limiter.count(origin),
+        (_, Some((limiter, origin))) => limiter.count(origin),
     };
     too_many.unwrap_or_else(|| refuse(&door.authorization.resource, endpoint, &refusal))
 }

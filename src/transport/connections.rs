@@ -6,7 +6,7 @@ use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::{Body, to_bytes},
-    extract::{ConnectInfo, Request},
+    extract::{ConnectInfo, Request, State},
     http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
@@ -22,8 +22,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
-
-use super::http::MAX_REQUEST_BODY;
 
 /// Connections that are open at once; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
@@ -134,9 +132,13 @@ pub(super) async fn bound_head(request: Request, next: Next) -> Response {
 
 /// Takes in the whole body before a request goes on: one that is too large gets
 /// 413, and one that does not come 408.
-pub(super) async fn take_body(request: Request, next: Next) -> Response {
+pub(super) async fn take_body(
+    State(max_body): State<usize>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (head, body) = request.into_parts();
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_REQUEST_BODY)).await {
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, max_body)).await {
         Ok(Ok(body)) => next.run(Request::from_parts(head, body.into())).await,
         Ok(Err(_)) => (
             StatusCode::PAYLOAD_TOO_LARGE,

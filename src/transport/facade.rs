@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -16,7 +16,7 @@ use crate::auth::facade::{
 };
 
 /// Size limit of a form or of client metadata in bytes.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 
 /// Of a page. No `form-action`: browsers apply it to the redirects that follow a
 /// form too, and those lead to the FHIR server's authorization server.
@@ -49,7 +49,6 @@ pub(super) fn router(facade: Facade) -> Router {
         .route(CALLBACK, get(callback))
         .route(TOKEN, post(token))
         .route(REVOKE, post(revoke))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(facade)
 }
 

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use ipnet::IpNet;
 use rmcp::{
     ServerHandler,
     transport::{
@@ -28,6 +29,7 @@ use super::{
     authorization::{self, Authorization, Door, SessionOwners},
     connections, facade,
     guard::{self, Access},
+    proxies::Proxies,
     rate::{self, Limiter},
     sse,
 };
@@ -58,6 +60,9 @@ pub struct HttpOptions {
     pub allowed_origins: Vec<Url>,
     /// Requests of one caller in a minute; `None` for no limit.
     pub rate_limit: Option<NonZeroU32>,
+    /// Addresses of proxies in front, whose word on where a request comes from
+    /// is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Requests that are worked on at once; [`MAX_REQUESTS`] when not given.
     pub max_requests: Option<usize>,
     /// How clients are authorized; without it whoever reaches the listener may
@@ -141,11 +146,17 @@ fn router<H: ServerHandler + Clone>(
 /// who are not yet. Each layer is around those before it: who calls is known
 /// before anything is counted or read.
 fn authorized(mut endpoints: Router, options: &HttpOptions) -> Router {
-    let limiter = options
-        .rate_limit
-        .map(|limit| Arc::new(Limiter::new(limit)));
-    let bounded = |routes: Router| {
-        let routes = routes.layer(middleware::from_fn(connections::take_body));
+    let limiter = options.rate_limit.map(|limit| {
+        Arc::new(Limiter::new(
+            limit,
+            Proxies::new(options.trusted_proxies.clone()),
+        ))
+    });
+    let bounded = |routes: Router, max_body: usize| {
+        let routes = routes.layer(middleware::from_fn_with_state(
+            max_body,
+            connections::take_body,
+        ));
         match &limiter {
             Some(limiter) => routes.layer(middleware::from_fn_with_state(
                 Arc::clone(limiter),
@@ -155,13 +166,13 @@ fn authorized(mut endpoints: Router, options: &HttpOptions) -> Router {
         }
     };
     let Some(authorization) = &options.authorization else {
-        return bounded(endpoints);
+        return bounded(endpoints, MAX_REQUEST_BODY);
     };
     endpoints = endpoints.layer(middleware::from_fn_with_state(
         Arc::clone(authorization),
         authorization::within_scopes,
     ));
-    endpoints = bounded(endpoints).layer(middleware::from_fn_with_state(
+    endpoints = bounded(endpoints, MAX_REQUEST_BODY).layer(middleware::from_fn_with_state(
         Door {
             authorization: Arc::clone(authorization),
             limiter: limiter.clone(),
@@ -172,7 +183,7 @@ fn authorized(mut endpoints: Router, options: &HttpOptions) -> Router {
     if let Some(facade) = authorization.facade.clone() {
         open = open.merge(facade::router(facade));
     }
-    endpoints.merge(bounded(open))
+    endpoints.merge(bounded(open, facade::MAX_BODY))
 }
 
 /// Tells browsers that pages of these origins may call, and read the answer.

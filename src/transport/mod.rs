@@ -9,6 +9,7 @@ mod facade;
 pub mod guard;
 pub mod http;
 mod lifecycle;
+mod proxies;
 mod rate;
 pub mod sse;
 pub mod stdio;

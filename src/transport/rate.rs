@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use super::proxies::Proxies;
 use crate::auth::Caller;
 
 /// Time in which an empty bucket fills.
@@ -30,6 +31,7 @@ const MAX_CALLERS: usize = 10_000;
 pub(super) struct Limiter {
     /// What one request takes of a bucket, as the time in which it comes back.
     cost: Duration,
+    proxies: Proxies,
     /// When the bucket of a caller will be full again.
     full_at: Mutex<HashMap<Key, Instant>>,
 }
@@ -47,10 +49,29 @@ pub(super) enum Key {
 
 impl Limiter {
     /// So many requests in a minute, all at once or spread.
-    pub(super) fn new(per_minute: NonZeroU32) -> Self {
+    pub(super) fn new(per_minute: NonZeroU32, proxies: Proxies) -> Self {
         Self {
             cost: WINDOW / per_minute.get(),
+            proxies,
             full_at: Mutex::default(),
+        }
+    }
+
+    fn key(&self, request: &Request) -> Key {
+        match request.extensions().get::<Caller>() {
+            Some(caller) => Key::Principal(caller.principal.clone()),
+            None => self.origin(request),
+        }
+    }
+
+    /// Where a request comes from.
+    pub(super) fn origin(&self, request: &Request) -> Key {
+        match request.extensions().get::<ConnectInfo<SocketAddr>>() {
+            Some(ConnectInfo(peer)) => {
+                let client = self.proxies.client(peer.ip(), request.headers());
+                Key::Address(network(client))
+            }
+            None => Key::Rest,
         }
     }
 
@@ -96,21 +117,6 @@ fn place(full_at: &mut HashMap<Key, Instant>, key: Key, now: Instant) -> Key {
     }
 }
 
-fn key(request: &Request) -> Key {
-    match request.extensions().get::<Caller>() {
-        Some(caller) => Key::Principal(caller.principal.clone()),
-        None => origin(request),
-    }
-}
-
-/// Where a request comes from.
-pub(super) fn origin(request: &Request) -> Key {
-    match request.extensions().get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(address)) => Key::Address(network(address.ip())),
-        None => Key::Rest,
-    }
-}
-
 /// One subscriber has a whole IPv6 network of addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -128,7 +134,7 @@ pub(super) async fn limit(
     request: Request,
     next: Next,
 ) -> Response {
-    match limiter.count(key(&request)) {
+    match limiter.count(limiter.key(&request)) {
         None => next.run(request).await,
         Some(refusal) => refusal,
     }
@@ -144,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_minute_fills_what_requests_took() {
-        let limiter = Limiter::new(NonZeroU32::new(6).unwrap());
+        let limiter = Limiter::new(NonZeroU32::new(6).unwrap(), Proxies::default());
         let start = Instant::now();
         for _ in 0..6 {
             assert_eq!(limiter.take(principal("a"), start), Ok(()));
@@ -158,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_number_of_buckets_is_bounded() {
-        let limiter = Limiter::new(NonZeroU32::MIN);
+        let limiter = Limiter::new(NonZeroU32::MIN, Proxies::default());
         let start = Instant::now();
         for number in 0..MAX_CALLERS + 5_000 {
             let _ = limiter.take(principal(&number.to_string()), start);
@@ -173,6 +179,8 @@ mod tests {
 
     #[test]
     fn who_is_authorized_is_told_by_the_principal() {
+        let limiter = Limiter::new(NonZeroU32::MIN, Proxies::default());
+        let key = |request: &Request| limiter.key(request);
         let mut request = Request::new(axum::body::Body::empty());
         assert_eq!(key(&request), Key::Rest);
         let peer: SocketAddr = "10.0.0.1:1".parse().unwrap();

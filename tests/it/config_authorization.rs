@@ -15,7 +15,6 @@ const ISSUER: (&str, &str) = ("FHIR_MCP_AUTHORIZATION_SERVER", "https://as.examp
 const CLIENT: (&str, &str) = ("FHIR_SERVER_CLIENT_ID", "abc");
 const SCOPES: (&str, &str) = ("FHIR_SERVER_SCOPES", "openid fhirUser user/*.rs");
 const SECRET: (&str, &str) = ("FHIR_SERVER_CLIENT_SECRET", "canary-canary");
-const SEAL_KEY: (&str, &str) = ("FHIR_MCP_SEAL_KEY", "canary-canary-canary-canary-canary");
 const TOKEN: (&str, &str) = ("FHIR_SERVER_ACCESS_TOKEN", "canary");
 const OPEN: (&str, &str) = ("FHIR_SERVER_DISABLE_AUTHORIZATION", "True");
 const CLOSED: (&str, &str) = ("FHIR_SERVER_DISABLE_AUTHORIZATION", "False");

@@ -5,7 +5,10 @@ use std::num::NonZeroU32;
 
 use fhir_mcp_server::transport::http::MAX_REQUEST_BODY;
 use reqwest::{Method, RequestBuilder, StatusCode};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::deployment::{Deployment, Setup, plain};
 
@@ -78,6 +81,24 @@ async fn bodies_are_bounded_at_each_endpoint() {
         }
         let request = request(&server, method, path).body(vec![b'a'; MAX_FORM]);
         assert_ne!(status(request).await, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+}
+
+/// Nobody waits for the rest of a body that is too large already.
+#[tokio::test]
+async fn no_more_of_a_body_is_taken_in_than_its_endpoint_reads() {
+    let server = Deployment::facade().await;
+    let address = server.base.strip_prefix("http://").unwrap();
+    for path in ["/register", "/authorize/consent", "/token", "/revoke"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let size = MAX_REQUEST_BODY;
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {size}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[b'a'; MAX_FORM + 1]).await.unwrap();
+        let mut status = [0; "HTTP/1.1 413".len()];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 413", "{path}");
     }
 }
 

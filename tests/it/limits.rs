@@ -52,6 +52,35 @@ async fn a_caller_who_sends_too_much_is_told_to_wait() {
     server.stop().await;
 }
 
+/// The tests call from 127.0.0.1.
+#[tokio::test]
+async fn who_stands_behind_a_trusted_proxy_is_counted_alone() {
+    for (proxies, told_apart) in [
+        (&["127.0.0.0/8"][..], true),
+        (&["10.0.0.0/8"], false),
+        (&[], false),
+    ] {
+        let options = HttpOptions {
+            rate_limit: Some(NonZeroU32::MIN),
+            trusted_proxies: proxies.iter().map(|it| it.parse().unwrap()).collect(),
+            ..HttpOptions::default()
+        };
+        let server = EchoServer::start(options).await;
+        let call = async |header: &'static str, value: &'static str| {
+            let answer = list(&server).header(header, value).send().await;
+            answer.unwrap().status() == StatusCode::OK
+        };
+        assert!(call("X-Forwarded-For", "198.51.100.1").await);
+        assert!(!call("X-Forwarded-For", "198.51.100.1").await);
+        // Whatever the client puts before it is no other address.
+        assert!(!call("X-Forwarded-For", "203.0.113.9, 198.51.100.1").await);
+        assert!(!call("Forwarded", "for=203.0.113.9, for=\"198.51.100.1:80\"").await);
+        let other = call("X-Forwarded-For", "198.51.100.2").await;
+        assert_eq!(other, told_apart, "{proxies:?}");
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn listed_pages_may_call_and_read_the_answer() {
     let options = HttpOptions {
