@@ -122,6 +122,7 @@ async fn it_is_shown_to_the_token_endpoint_too() {
             authentication: Authentication::Secret(Secret::new("s")),
             scope: "system/*.rs".to_owned(),
             tls,
+            headers: Vec::new(),
         })
         .unwrap()
     };
