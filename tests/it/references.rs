@@ -111,7 +111,7 @@ fn references_resolve_by_full_url_and_by_its_base() {
     assert_eq!(issues(&bundle("collection", &entries)), expected);
     // Relative, behind the base of the entry that has it, and with a version.
     let practitioner = json!({"fullUrl": "http://a.example/Practitioner/2", "resource": {
-        "resourceType": "Practitioner", "id": "2", "active": true,
+        "resourceType": "Practitioner", "id": "2", "meta": {"versionId": "1"}, "active": true,
     }});
     for reference in [
         "Practitioner/2",
@@ -132,6 +132,55 @@ fn references_resolve_by_full_url_and_by_its_base() {
     let expected = ["error reference-unresolved Bundle.entry[0].resource.generalPractitioner[0]"];
     assert_eq!(issues(&bundle("message", &entries)), expected);
     assert_eq!(issues(&bundle("collection", &entries)), [""; 0]);
+}
+
+/// The version is that of meta.versionId; without a version any will do.
+#[test]
+fn references_with_a_version_resolve_to_that_version() {
+    let practitioner = |version: Option<&str>| {
+        let mut entry = json!({"fullUrl": "http://a.example/Practitioner/2", "resource": {
+            "resourceType": "Practitioner", "id": "2", "active": true,
+        }});
+        if let Some(version) = version {
+            entry["resource"]["meta"] = json!({"versionId": version});
+        }
+        entry
+    };
+    let found = |reference: &str, versions: &[Option<&str>]| {
+        let mut entries = vec![patient("http://a.example/Patient/1", "1", "Practitioner/2")];
+        entries[0]["resource"]["generalPractitioner"] =
+            json!([{"reference": "Practitioner/2"}, {"reference": reference}]);
+        entries.extend(versions.iter().map(|version| practitioner(*version)));
+        let reading = Validator::default().read(&bundle("message", &entries));
+        let ours = reading
+            .issues
+            .into_iter()
+            .filter(|issue| issue.rule.code() == "reference-unresolved");
+        ours.map(|issue| (issue.expression.to_string(), issue.found))
+            .collect::<Vec<_>>()
+    };
+    let place = "Bundle.entry[0].resource.generalPractitioner[1]";
+    let wrong = |found: &str| vec![(place.to_owned(), found.to_owned())];
+    let second = "Practitioner/2/_history/2";
+    assert_eq!(found(second, &[Some("2")]), []);
+    assert_eq!(found(second, &[Some("1"), Some("2")]), []);
+    assert_eq!(
+        found(second, &[Some("1")]),
+        wrong("\"Practitioner/2/_history/2\", of which there is the version 1")
+    );
+    assert_eq!(
+        found(second, &[None]),
+        wrong("\"Practitioner/2/_history/2\", of which the entry says no meta.versionId")
+    );
+    assert_eq!(
+        found("Practitioner/3/_history/1", &[Some("1")]),
+        wrong("\"Practitioner/3/_history/1\", which no entry has")
+    );
+    // It may be somewhere else.
+    assert_eq!(
+        found("http://a.example/Practitioner/2/_history/2", &[Some("1")]),
+        []
+    );
 }
 
 #[test]

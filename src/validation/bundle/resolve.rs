@@ -4,15 +4,19 @@
 //! One pass over the entries makes maps by hash, one over the notes looks into
 //! them; only entries with something wrong are walked again, for the paths.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use crate::model::{
-    Bundle, Reference, Resource, Rule, Severity, codes::BundleType, definition::TypeRef,
-    object::Object, reader::At,
+    Bundle, BundleEntry, Reference, Resource, Rule, Severity, codes::BundleType,
+    definition::TypeRef, object::Object, reader::At,
 };
 use crate::validation::reference::{
     allows, conditional,
     form::{Form, Rest},
+    meta,
     notes::{Note, Offsets, Way, hash},
     shortened, target_words,
     walk::{Visitor, walk},
@@ -36,7 +40,8 @@ pub(super) fn check(
     if !document && !links.iter().any(matters) {
         return;
     }
-    let places = Places::new(bundle);
+    let versioned = |note: &Note| note.version.is_some() && matters(note);
+    let places = Places::new(bundle, links.iter().any(versioned));
     let mut groups = Groups::new(bundle.entry.len());
     let mut wrong = Vec::new();
     for note in links.iter().filter(|note| matters(note)) {
@@ -80,18 +85,28 @@ struct Places {
     by_local: HashMap<(u64, u64), usize>,
     /// The hash of what stands before the type in the fullUrl of each entry.
     bases: Vec<Option<u64>>,
+    /// The entries with a version, by the first entry with their fullUrl and the
+    /// hash of the version; empty when no reference asks for one.
+    by_version: HashMap<(usize, u64), usize>,
 }
 
 impl Places {
-    fn new(bundle: &Bundle) -> Self {
+    fn new(bundle: &Bundle, versioned: bool) -> Self {
         let mut places = Self {
             by_url: HashMap::with_capacity(bundle.entry.len()),
             by_local: HashMap::new(),
             bases: Vec::with_capacity(bundle.entry.len()),
+            by_version: HashMap::new(),
         };
         for (index, entry) in bundle.entry.iter().enumerate() {
             let url = entry.full_url.value.as_ref().map_or("", |url| url.as_str());
-            places.by_url.entry(hash(url)).or_insert(index);
+            let first = *places.by_url.entry(hash(url)).or_insert(index);
+            if versioned && let Some(version) = version(entry) {
+                places
+                    .by_version
+                    .entry((first, hash(version)))
+                    .or_insert(index);
+            }
             let base = match Form::of(url) {
                 Form::Rest(Rest { base, local, .. }) => {
                     let base = hash(base);
@@ -105,8 +120,17 @@ impl Places {
         places
     }
 
-    /// The entry that a reference leads to.
+    /// The entry that a reference leads to: one of the version, if it asks for one.
     fn find(&self, note: &Note) -> Option<usize> {
+        let first = self.of_any_version(note)?;
+        match note.version {
+            Some(version) => self.by_version.get(&(first, version)).copied(),
+            None => Some(first),
+        }
+    }
+
+    /// The first entry with the fullUrl that a reference names.
+    fn of_any_version(&self, note: &Note) -> Option<usize> {
         match note.way {
             Way::Conditional => None,
             Way::Relative => {
@@ -116,6 +140,12 @@ impl Places {
             _ => self.by_url.get(&note.hash).copied(),
         }
     }
+}
+
+/// The version of the resource of an entry.
+fn version(entry: &BundleEntry) -> Option<&str> {
+    let resource = entry.resource.as_ref()?;
+    meta(resource.as_object())?.version_id.as_deref()
 }
 
 /// Which entries references join, in either direction: a Provenance belongs to a
@@ -190,7 +220,10 @@ fn report(bundle: &Bundle, at: &mut At<'_, '_>, wrong: &[&Note], places: &Places
             .and_then(|entry| entry.resource.as_ref());
         let Some(resource) = resource else { continue };
         let mut search = Search {
-            offsets: Offsets::new(notes.iter().map(|note| (note.offset, note.hash))),
+            offsets: Offsets::new(notes.iter().map(|note| {
+                let key = key(note.hash, note.version, note.targets);
+                (note.offset, key)
+            })),
             found: Vec::new(),
         };
         walk(
@@ -217,7 +250,16 @@ fn report(bundle: &Bundle, at: &mut At<'_, '_>, wrong: &[&Note], places: &Places
                     report(rule, Severity::Warning, expected, found)
                 });
             } else {
-                let found = format!("\"{}\", which no entry has", shortened(&text));
+                let there = places.of_any_version(note);
+                let there = there.and_then(|index| bundle.entry.get(index));
+                let why = match there.map(version) {
+                    None => "which no entry has".to_owned(),
+                    Some(None) => "of which the entry says no meta.versionId".to_owned(),
+                    Some(Some(version)) => {
+                        format!("of which there is the version {}", shortened(version))
+                    }
+                };
+                let found = format!("\"{}\", {why}", shortened(&text));
                 let expected = match note.way {
                     Way::Relative => {
                         "a reference that, behind the base of the entry's fullUrl, is the fullUrl of an entry"
@@ -237,6 +279,13 @@ fn report(bundle: &Bundle, at: &mut At<'_, '_>, wrong: &[&Note], places: &Places
     }
 }
 
+/// What makes references of one entry alike: all that is asked of them.
+fn key(hash: u64, version: Option<u64>, targets: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (hash, version, targets).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Looks for references by hash.
 struct Search {
     offsets: Offsets,
@@ -245,17 +294,17 @@ struct Search {
 }
 
 impl Visitor for Search {
-    fn object(&mut self, object: &dyn Object, _: &'static TypeRef, path: &str) {
+    fn object(&mut self, object: &dyn Object, type_ref: &'static TypeRef, path: &str) {
         let reference = object.as_any().downcast_ref::<Reference>();
         let Some(text) = reference.and_then(|reference| reference.reference.value.as_deref())
         else {
             return;
         };
-        let hash = match Form::of(text) {
-            Form::Rest(rest) => hash(rest.unversioned),
-            _ => hash(text),
+        let (hash, version) = match Form::of(text) {
+            Form::Rest(rest) => (hash(rest.unversioned), rest.version.map(hash)),
+            _ => (hash(text), None),
         };
-        if let Some(offset) = self.offsets.next(hash) {
+        if let Some(offset) = self.offsets.next(key(hash, version, type_ref.targets)) {
             self.found.push((path.to_owned(), offset, text.to_owned()));
         }
     }

@@ -28,8 +28,9 @@ use std::{path::PathBuf, sync::Arc};
 pub use load::ProfileError;
 pub use package::PackageError;
 
+use super::reference::meta;
 use crate::model::{
-    Meta, Observation, Rule, Severity,
+    Observation, Rule, Severity,
     definition::Kind,
     object::{Node, Object},
     reader::At,
@@ -123,13 +124,13 @@ impl Profiles {
         if definition.kind != Kind::Resource {
             return;
         }
-        let claimed = claimed(object).map_or(0, |meta| meta.profile.len());
+        let claimed = meta(object).map_or(&[][..], |meta| &meta.profile);
         let implied = object
             .as_any()
             .downcast_ref::<Observation>()
             .and_then(implied::profile);
         let asked_for = !self.asked_for.is_empty() || notes.extra.is_some();
-        if claimed == 0 && implied.is_none() && !asked_for {
+        if claimed.is_empty() && implied.is_none() && !asked_for {
             return;
         }
         let subject = Subject {
@@ -151,11 +152,9 @@ impl Profiles {
             Some(Err(error)) if at.is_root() => check.unusable(error),
             _ => {}
         }
-        if let Some(meta) = claimed_of(object, claimed) {
-            for (index, url) in meta.profile.iter().enumerate() {
-                if let Some(url) = url.as_deref() {
-                    check.claimed(url, index);
-                }
+        for (index, url) in claimed.iter().enumerate() {
+            if let Some(url) = url.as_deref() {
+                check.claimed(url, index);
             }
         }
         if let Some(name) = implied {
@@ -163,19 +162,6 @@ impl Profiles {
         }
         check.report(at);
     }
-}
-
-/// `Resource.meta`, which is the second element of every resource.
-fn claimed(object: &dyn Object) -> Option<&Meta> {
-    const META: usize = 1;
-    match object.slot(META).get(0) {
-        Node::Object(meta) => meta.as_any().downcast_ref(),
-        _ => None,
-    }
-}
-
-fn claimed_of(object: &dyn Object, count: usize) -> Option<&Meta> {
-    claimed(object).filter(|_| count > 0)
 }
 
 /// The profiles of one resource.

@@ -11,7 +11,7 @@ use super::{
     walk::{Visitor, walk},
 };
 use crate::model::{
-    Reference, Resource, Rule,
+    Meta, Reference, Resource, Rule,
     definition::{ElementDef, TypeRef},
     object::{Node, Object, Slot},
     reader::At,
@@ -146,6 +146,15 @@ impl Visitor for Search {
 pub(crate) fn id(resource: &dyn Object) -> Option<String> {
     match resource.slot(0).get(0) {
         Node::Primitive(id) => id.text().map(|text| text.into_owned()),
+        _ => None,
+    }
+}
+
+/// The `meta` of a resource: the second element of every one.
+pub(crate) fn meta(resource: &dyn Object) -> Option<&Meta> {
+    const META: usize = 1;
+    match resource.slot(META).get(0) {
+        Node::Object(meta) => meta.as_any().downcast_ref(),
         _ => None,
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Rest<'a> {
     pub(crate) local: &'a str,
     /// The whole without a version.
     pub(crate) unversioned: &'a str,
+    /// The version: what stands behind `/_history/`.
+    pub(crate) version: Option<&'a str>,
 }
 
 /// Whether R4 has a resource type of this name.
@@ -144,10 +146,12 @@ impl<'a> Rest<'a> {
     /// The parts of `…Type/id` or `…Type/id/_history/version`.
     pub(crate) fn of(text: &'a str) -> Option<Self> {
         let (mut unversioned, mut last) = at_last_slash(text)?;
+        let mut version = None;
         if let Some(before) = unversioned.strip_suffix("/_history") {
             if !is_id(last) {
                 return None;
             }
+            version = Some(last);
             (unversioned, last) = at_last_slash(before)?;
         }
         if !is_id(last) {
@@ -164,6 +168,7 @@ impl<'a> Rest<'a> {
                 id: last,
                 local: text.get(start..end)?,
                 unversioned: text.get(..end)?,
+                version,
             })
     }
 }
@@ -182,7 +187,13 @@ mod tests {
     #[test]
     fn forms() {
         let rest = |text| match Form::of(text) {
-            Form::Rest(rest) => (rest.base, rest.kind, rest.id, rest.local, rest.unversioned),
+            Form::Rest(rest) => {
+                assert_eq!(
+                    rest.version,
+                    text.split_once("/_history/").map(|(_, version)| version)
+                );
+                (rest.base, rest.kind, rest.id, rest.local, rest.unversioned)
+            }
             other => panic!("{text}: {other:?}"),
         };
         assert_eq!(

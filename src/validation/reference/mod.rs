@@ -7,7 +7,7 @@ pub(crate) mod form;
 pub(crate) mod notes;
 pub(crate) mod walk;
 
-pub(crate) use contained::{close as close_container, id};
+pub(crate) use contained::{close as close_container, id, meta};
 
 use crate::model::{Reference, Rule, Severity, reader::At};
 use form::{Form, is_resource_type};
@@ -104,6 +104,7 @@ fn literal<'a>(
     at: &mut At<'_, '_>,
     notes: &mut Notes,
 ) -> Option<&'a str> {
+    let mut version = None;
     let (kind, way, hashed) = match Form::of(text) {
         Form::Fragment(_) => {
             notes.fragments.push(Fragment {
@@ -113,8 +114,13 @@ fn literal<'a>(
             });
             return None;
         }
-        Form::Rest(rest) if rest.base.is_empty() => (Some(rest.kind), Way::Relative, rest.local),
-        Form::Rest(rest) => (Some(rest.kind), Way::Rest, rest.unversioned),
+        Form::Rest(rest) => {
+            version = rest.version;
+            match rest.base {
+                "" => (Some(rest.kind), Way::Relative, rest.local),
+                _ => (Some(rest.kind), Way::Rest, rest.unversioned),
+            }
+        }
         Form::Conditional(kind) => (Some(kind), Way::Conditional, text),
         Form::Absolute if text.starts_with("urn:") => (None, Way::Urn, text),
         Form::Absolute => (None, Way::Absolute, text),
@@ -144,6 +150,7 @@ fn literal<'a>(
         Some(entry) => notes.links.push(Note {
             offset: at.offset(),
             hash: hash(hashed),
+            version: version.map(hash),
             way,
             entry,
             targets,

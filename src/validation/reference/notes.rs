@@ -13,6 +13,8 @@ pub(crate) struct Note {
     /// Hash of its text: of `Type/id` when it is relative, else of the whole;
     /// without a version.
     pub(crate) hash: u64,
+    /// Hash of the version that it asks for, if it does.
+    pub(crate) version: Option<u64>,
     /// How it points.
     pub(crate) way: Way,
     /// Index of the entry of the innermost Bundle that it is in.
