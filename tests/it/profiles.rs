@@ -208,6 +208,106 @@ fn packages_stand_on_each_other() {
     );
 }
 
+/// The resources of a Bundle are there when it closes, wherever they stand.
+#[test]
+fn targets_in_a_bundle_have_their_profiles() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        packages: package::all(folder.path()),
+        ..Options::default()
+    };
+    let validator = Validator::new(options).expect("a validator");
+    let (urn, other) = (
+        "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a",
+        "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0b",
+    );
+    let patient = |birth_date: Option<&str>| {
+        let mut patient = json!({
+            "resourceType": "Patient",
+            "id": "1",
+            "identifier": [{"system": "http://example.org/mrn", "value": "1"}],
+            "name": [{"family": "Keller"}]
+        });
+        if let Some(date) = birth_date {
+            patient["birthDate"] = json!(date);
+        }
+        patient
+    };
+    let found = |url: &str, reference: &str, patient: Value| {
+        let reading = json!({"fullUrl": other, "resource": {
+            "resourceType": "Observation",
+            "meta": {"profile": [format!("{OWN}example-strict-reading")]},
+            "status": "final",
+            "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}],
+            "code": {"coding": [{"system": "http://loinc.org", "code": "11502-2"}]},
+            "subject": {"reference": reference},
+            "valueQuantity": {"value": 1, "unit": "mg/L", "system": "http://unitsofmeasure.org", "code": "mg/L"},
+            "interpretation": [{"text": "a"}]
+        }});
+        let target = json!({"fullUrl": url, "resource": patient});
+        let of = |entries: [&Value; 2]| {
+            let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
+            issues(&validator, &bundle, None).join("; ")
+        };
+        let (before, behind) = (of([&reading, &target]), of([&target, &reading]));
+        assert_eq!(before, behind.replace("entry[1]", "entry[0]"));
+        before
+    };
+    let wrong = "error profile-type Bundle.entry[0].resource.subject";
+    let url = "http://a.example/Patient/1";
+    assert_eq!(found(urn, urn, patient(Some("1960-01-01"))), "");
+    assert_eq!(found(urn, urn, patient(None)), wrong);
+    assert_eq!(found(url, url, patient(None)), wrong);
+    // It may be somewhere else.
+    assert_eq!(found(url, urn, patient(None)), "");
+    let group = json!({"resourceType": "Group", "type": "person", "actual": true});
+    assert_eq!(found(urn, urn, group), wrong);
+}
+
+/// Each resource is asked once, though all refer to all, and to themselves.
+#[test]
+fn targets_that_refer_to_each_other_are_checked_once() {
+    let vital_sign = |id: usize, members: Vec<String>, date: Option<&str>| {
+        let mut observation = weight();
+        observation["id"] = json!(format!("o{id}"));
+        let members: Vec<_> = members
+            .iter()
+            .map(|member| json!({"reference": member}))
+            .collect();
+        observation["hasMember"] = json!(members);
+        let observation_members = observation.as_object_mut().expect("an object");
+        match date {
+            Some(date) => observation["effectiveDateTime"] = json!(date),
+            None => drop(observation_members.remove("effectiveDateTime")),
+        }
+        observation
+    };
+    const MANY: usize = 20;
+    let urn = |at: usize| format!("urn:uuid:61ebe359-bfdc-4613-8bf2-c5e3009450{at:02}");
+    let all = || (0..MANY).map(urn).collect::<Vec<_>>();
+    let bundle = |broken: bool| {
+        let entry = |at: usize| {
+            let date = (at > 0 || !broken).then_some("2024-05-02");
+            json!({"fullUrl": urn(at), "resource": vital_sign(at, all(), date)})
+        };
+        let entries: Vec<_> = (0..MANY).map(entry).collect();
+        json!({"resourceType": "Bundle", "type": "collection", "entry": entries})
+    };
+    assert_eq!(issues(&Validator::default(), &bundle(false), None), [""; 0]);
+    let found = issues(&Validator::default(), &bundle(true), None);
+    let first = "error profile-type Bundle.entry[1].resource.hasMember[0]".to_owned();
+    assert!(found.contains(&first), "{found:?}");
+
+    // The same among contained resources.
+    let local = || (0..MANY).map(|at| format!("#o{at}")).collect::<Vec<_>>();
+    let contained: Vec<_> = (0..MANY)
+        .map(|at| vital_sign(at, local(), Some("2024-05-02")))
+        .collect();
+    let mut document = vital_sign(MANY, local(), Some("2024-05-02"));
+    document["contained"] = json!(contained);
+    assert_eq!(issues(&Validator::default(), &document, None), [""; 0]);
+}
+
 #[test]
 fn a_constraint_of_a_package_is_evaluated() {
     let folder = tempfile::tempdir().expect("a folder");

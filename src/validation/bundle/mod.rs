@@ -8,6 +8,7 @@ mod entry;
 mod resolve;
 
 pub(crate) use entry::check as check_entry;
+pub(crate) use resolve::Places;
 
 use super::reference::{notes::Notes, shortened};
 use crate::model::{Bundle, Rule, Severity, codes::BundleType, reader::At};

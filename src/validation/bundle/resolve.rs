@@ -77,7 +77,7 @@ pub(super) fn check(
 }
 
 /// The entries by what refers to them.
-struct Places {
+pub(crate) struct Places {
     /// By the hash of the fullUrl.
     by_url: HashMap<u64, usize>,
     /// By the hashes of what stands before the type in the fullUrl, and of the
@@ -91,7 +91,8 @@ struct Places {
 }
 
 impl Places {
-    fn new(bundle: &Bundle, versioned: bool) -> Self {
+    /// Those of a Bundle. `versioned`: whether a reference asks for a version.
+    pub(crate) fn new(bundle: &Bundle, versioned: bool) -> Self {
         let mut places = Self {
             by_url: HashMap::with_capacity(bundle.entry.len()),
             by_local: HashMap::new(),
@@ -121,7 +122,7 @@ impl Places {
     }
 
     /// The entry that a reference leads to: one of the version, if it asks for one.
-    fn find(&self, note: &Note) -> Option<usize> {
+    pub(crate) fn find(&self, note: &Note) -> Option<usize> {
         let first = self.of_any_version(note)?;
         match note.version {
             Some(version) => self.by_version.get(&(first, version)).copied(),

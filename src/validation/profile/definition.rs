@@ -1,7 +1,7 @@
 //! What a profile asks for, as a tree of elements: only what it tightens, so
 //! that checking visits nothing else.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -72,7 +72,7 @@ pub(super) struct Type {
     pub(super) profiles: Vec<String>,
     /// What a reference may point to: types by name, profiles by URL. Empty
     /// where that is not tightened.
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Arc<[Target]>,
 }
 
 /// What a reference may point to.

@@ -6,6 +6,7 @@
 //! [walk] follows that tree through the resource when it has been read.
 
 mod builtin;
+mod bundle;
 mod definition;
 mod discriminator;
 mod equality;
@@ -23,24 +24,25 @@ mod tests;
 mod value_set;
 mod walk;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{cell::RefCell, path::PathBuf, sync::Arc};
 
 pub use load::ProfileError;
 pub use package::PackageError;
 
-use super::reference::meta;
+use super::reference::{entry, meta};
 use crate::model::{
-    Observation, Rule, Severity,
+    Bundle, Observation, Rule, Severity,
     definition::Kind,
     object::{Node, Object},
     reader::At,
 };
+use bundle::Waiting;
 use definition::Profile;
 use load::{BASE, without_version};
 use package::Packages;
 use place::Place;
 use registry::Registry;
-use walk::{Finding, Subject, Value};
+use walk::{Finding, Judged, Subject, Value};
 
 /// The profiles of a validator.
 #[derive(Debug, Default)]
@@ -59,6 +61,8 @@ pub(super) struct Notes {
     extra: Option<Found>,
     /// Offset of the last object that lost a value to an issue.
     incomplete: Option<usize>,
+    /// References into Bundles that are still open.
+    pending: Vec<bundle::Pending>,
 }
 
 /// A profile that was asked for.
@@ -69,6 +73,7 @@ impl Notes {
         Self {
             extra,
             incomplete: None,
+            pending: Vec::new(),
         }
     }
 }
@@ -124,6 +129,12 @@ impl Profiles {
         if definition.kind != Kind::Resource {
             return;
         }
+        let complete = notes.incomplete.is_none_or(|offset| offset < at.offset());
+        if !notes.pending.is_empty()
+            && let Some(closed) = object.as_any().downcast_ref::<Bundle>()
+        {
+            bundle::close(closed, &self.registry, complete, &mut notes.pending, at);
+        }
         let claimed = meta(object).map_or(&[][..], |meta| &meta.profile);
         let implied = object
             .as_any()
@@ -133,11 +144,18 @@ impl Profiles {
         if claimed.is_empty() && implied.is_none() && !asked_for {
             return;
         }
+        let (judged, waiting) = (Judged::default(), RefCell::default());
         let subject = Subject {
             registry: &self.registry,
             resource: object,
-            complete: notes.incomplete.is_none_or(|offset| offset < at.offset()),
+            complete,
             must_support: self.must_support,
+            judged: &judged,
+            waiting: entry(at).map(|entry| Waiting {
+                list: &waiting,
+                offset: at.offset(),
+                entry,
+            }),
         };
         let mut check = Check {
             subject,
@@ -161,6 +179,7 @@ impl Profiles {
             check.known(&format!("{BASE}{name}"));
         }
         check.report(at);
+        bundle::take_over(waiting.into_inner(), &mut notes.pending, at);
     }
 }
 

@@ -1,8 +1,12 @@
 //! What a reference of a profile may point to
 //! ([targetProfile](https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.type.targetProfile)).
 
+use std::sync::Arc;
+
 use super::{
     definition::Target,
+    place::Place,
+    registry::Registry,
     walk::{Value, Walk, values},
 };
 use crate::model::{
@@ -13,15 +17,27 @@ use crate::model::{
 
 /// What a reference points to instead of one of the targets; `None` where it
 /// fits or where that cannot be known.
-pub(super) fn mismatch(walk: &Walk<'_>, targets: &[Target], value: Value<'_>) -> Option<String> {
+pub(super) fn mismatch(
+    walk: &Walk<'_>,
+    targets: &Arc<[Target]>,
+    value: Value<'_>,
+    place: &Place<'_>,
+) -> Option<String> {
     let Node::Object(object) = value.node else {
         return None;
     };
     let reference = object.as_any().downcast_ref::<Reference>()?;
     let target = target(reference, walk.subject.resource);
-    let type_name = type_name(reference, target)?;
-    // A type that the base type does not allow is an issue of the base.
     let of_base = value.element?.types.get(value.variant)?.targets;
+    let type_name = type_name(reference, target);
+    if target.is_none()
+        && let Some(waiting) = walk.subject.waiting
+        && type_name.is_none_or(|name| needs_target(walk, targets, name))
+    {
+        waiting.push(reference, of_base, targets, &walk.profile, place);
+    }
+    let type_name = type_name?;
+    // A type that the base type does not allow is an issue of the base.
     if !of_base.is_empty()
         && !of_base
             .iter()
@@ -47,7 +63,7 @@ pub(super) fn mismatch(walk: &Walk<'_>, targets: &[Target], value: Value<'_>) ->
     Some(
         match targets
             .iter()
-            .any(|target| of_type(walk, target, type_name))
+            .any(|target| of_type(walk.subject.registry, target, type_name))
         {
             true => format!("a {type_name} without what the profile asks for"),
             false => format!("a {type_name}"),
@@ -55,10 +71,21 @@ pub(super) fn mismatch(walk: &Walk<'_>, targets: &[Target], value: Value<'_>) ->
     )
 }
 
-fn of_type(walk: &Walk<'_>, target: &Target, type_name: &str) -> bool {
+/// Whether no type among the targets tells that a reference to this one fits: it
+/// takes a profile, and the resource that is to have it.
+fn needs_target(walk: &Walk<'_>, targets: &[Target], type_name: &str) -> bool {
+    let any = |target: &Target| matches!(target, Target::Type(name) if [type_name, "Resource"].contains(name));
+    !targets.iter().any(any)
+        && targets
+            .iter()
+            .any(|target| of_type(walk.subject.registry, target, type_name))
+}
+
+/// Whether a target is a type, or a profile of it.
+pub(super) fn of_type(registry: &Registry, target: &Target, type_name: &str) -> bool {
     match target {
         Target::Type(name) => *name == type_name,
-        Target::Profile(url) => matches!(walk.subject.registry.profile(url),
+        Target::Profile(url) => matches!(registry.profile(url),
             Some(Ok(profile)) if profile.of.name == type_name),
     }
 }

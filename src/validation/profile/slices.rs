@@ -311,12 +311,13 @@ impl Walk<'_> {
         };
         let target = Value::root(Node::Resource(target));
         let profiles = wanted.rules.into_iter().flat_map(|rules| &rules.types);
-        let profiles = profiles
-            .flat_map(|of| &of.targets)
-            .filter_map(|target| match target {
-                Target::Profile(url) => Some(url),
-                Target::Type(_) => None,
-            });
+        let profiles =
+            profiles
+                .flat_map(|of| of.targets.iter())
+                .filter_map(|target| match target {
+                    Target::Profile(url) => Some(url),
+                    Target::Type(_) => None,
+                });
         let mut result = Match::Silent;
         for url in profiles {
             result = result.or(match self.subject.registry.profile(url) {
@@ -333,7 +334,7 @@ impl Walk<'_> {
     /// Whether a slice allows a reference to a type.
     fn refers_to(&self, rules: &Element, name: &str) -> Match {
         let mut result = Match::Silent;
-        for target in rules.types.iter().flat_map(|of| &of.targets) {
+        for target in rules.types.iter().flat_map(|of| of.targets.iter()) {
             result = result.or(match target {
                 Target::Type(known) => (*known == name).into(),
                 Target::Profile(url) => match self.subject.registry.profile(url) {

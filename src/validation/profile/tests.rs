@@ -199,6 +199,8 @@ fn lacks(elements: serde_json::Value, members: serde_json::Value) -> Vec<String>
         resource: resource.as_object(),
         complete: true,
         must_support: false,
+        judged: &walk::Judged::default(),
+        waiting: None,
     };
     let value = Value::root(Node::Object(resource.as_object()));
     let found = walk::check(subject, &Arc::new(profile), value, &Place::ROOT, 0);

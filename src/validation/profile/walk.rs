@@ -2,22 +2,23 @@
 
 mod value;
 
-use std::sync::Arc;
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use super::{
+    bundle::Waiting,
     definition::{Element, Profile},
     invariant::Invariant,
     place::Place,
     registry::Registry,
 };
 use crate::model::{
-    Rule, Severity,
+    Resource, Rule, Severity,
     definition::ElementDef,
     object::{Node, Object, Slot},
 };
 
 /// How deep profiles lead to other profiles over references and slices.
-const MAX_DEPTH: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 
 /// Something that a profile asks for and a resource does not have.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +41,39 @@ pub(super) struct Subject<'s> {
     pub(super) complete: bool,
     /// Whether absent must-support elements are remarked on.
     pub(super) must_support: bool,
+    /// What has been found out about the resources that are referred to.
+    pub(super) judged: &'s Judged,
+    /// Where references into a Bundle wait for its end; `None` where there is
+    /// no Bundle, or where the resource is but tried on a profile.
+    pub(super) waiting: Option<Waiting<'s>>,
+}
+
+/// Whether resources have what profiles ask for: each asked once, since they may
+/// refer to each other in circles.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    known: RefCell<HashMap<(usize, String), bool>>,
+}
+
+impl Judged {
+    /// The verdict on a resource and the profile with this URL. In a circle it
+    /// is that the resource conforms.
+    pub(super) fn once(
+        &self,
+        resource: &Resource,
+        url: &str,
+        judge: impl FnOnce() -> bool,
+    ) -> bool {
+        // Resources stay where they are while they are judged.
+        let key = (std::ptr::from_ref(resource).addr(), url.to_owned());
+        if let Some(known) = self.known.borrow().get(&key) {
+            return *known;
+        }
+        self.known.borrow_mut().insert(key.clone(), true);
+        let verdict = judge();
+        self.known.borrow_mut().insert(key, verdict);
+        verdict
+    }
 }
 
 /// One pass over the resource with one profile.
@@ -141,8 +175,18 @@ impl Walk<'_> {
         }
         match self.subject.registry.profile(url) {
             Some(Ok(profile)) => {
-                let found = check(self.subject, &profile, value, &Place::ROOT, self.depth + 1);
-                !found.iter().any(|finding| finding.severity.is_error())
+                let subject = Subject {
+                    waiting: None,
+                    ..self.subject
+                };
+                let judge = || {
+                    let found = check(subject, &profile, value, &Place::ROOT, self.depth + 1);
+                    !found.iter().any(|finding| finding.severity.is_error())
+                };
+                match value.node {
+                    Node::Resource(resource) => subject.judged.once(resource, url, judge),
+                    _ => judge(),
+                }
             }
             _ => true,
         }

@@ -11,7 +11,7 @@ pub(crate) use contained::{close as close_container, id, meta};
 
 use crate::model::{Reference, Rule, Severity, reader::At};
 use form::{Form, is_resource_type};
-use notes::{Fragment, Note, Notes, Way, hash};
+use notes::{Fragment, Note, Notes, hash};
 
 /// What stands before the name of a type in its canonical URL.
 const STRUCTURES: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -104,8 +104,8 @@ fn literal<'a>(
     at: &mut At<'_, '_>,
     notes: &mut Notes,
 ) -> Option<&'a str> {
-    let mut version = None;
-    let (kind, way, hashed) = match Form::of(text) {
+    let form = Form::of(text);
+    let kind = match form {
         Form::Fragment(_) => {
             notes.fragments.push(Fragment {
                 offset: at.offset(),
@@ -114,16 +114,9 @@ fn literal<'a>(
             });
             return None;
         }
-        Form::Rest(rest) => {
-            version = rest.version;
-            match rest.base {
-                "" => (Some(rest.kind), Way::Relative, rest.local),
-                _ => (Some(rest.kind), Way::Rest, rest.unversioned),
-            }
-        }
-        Form::Conditional(kind) => (Some(kind), Way::Conditional, text),
-        Form::Absolute if text.starts_with("urn:") => (None, Way::Urn, text),
-        Form::Absolute => (None, Way::Absolute, text),
+        Form::Rest(rest) => Some(rest.kind),
+        Form::Conditional(kind) => Some(kind),
+        Form::Absolute => None,
         Form::Malformed(expected) => {
             let found = format!("the reference \"{}\"", shortened(text));
             report(at, Rule::ReferenceForm, expected.into(), found);
@@ -147,15 +140,11 @@ fn literal<'a>(
         return Some(kind);
     }
     match entry(at) {
-        Some(entry) => notes.links.push(Note {
-            offset: at.offset(),
-            hash: hash(hashed),
-            version: version.map(hash),
-            way,
-            entry,
-            targets,
-        }),
-        None if way == Way::Conditional => conditional(|rule, expected, found| {
+        Some(entry) => {
+            let note = Note::of_form(form, text, at.offset(), entry, targets);
+            notes.links.extend(note);
+        }
+        None if matches!(form, Form::Conditional(_)) => conditional(|rule, expected, found| {
             at.report(rule, Severity::Warning, expected, found);
         }),
         None => {}
@@ -175,7 +164,7 @@ pub(crate) fn conditional(report: impl FnOnce(Rule, String, String)) {
 }
 
 /// The index of the entry of the innermost Bundle that the object is in.
-fn entry(at: &At<'_, '_>) -> Option<usize> {
+pub(crate) fn entry(at: &At<'_, '_>) -> Option<usize> {
     at.path()
         .rev()
         .find(|(parent, element, _)| parent.name == "Bundle" && element.name == "entry")

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::form::Form;
 use crate::model::reader::At;
 
 /// A reference that was read.
@@ -21,6 +22,53 @@ pub(crate) struct Note {
     pub(crate) entry: usize,
     /// The types that it may point to; empty means any.
     pub(crate) targets: &'static [&'static str],
+}
+
+impl Note {
+    /// The note on a reference with this text; `None` where it cannot lead to
+    /// the entry of a Bundle.
+    #[inline]
+    pub(crate) fn of(
+        text: &str,
+        offset: usize,
+        entry: usize,
+        targets: &'static [&'static str],
+    ) -> Option<Self> {
+        Self::of_form(Form::of(text), text, offset, entry, targets)
+    }
+
+    /// The same for a text whose form is known.
+    #[inline]
+    pub(crate) fn of_form(
+        form: Form<'_>,
+        text: &str,
+        offset: usize,
+        entry: usize,
+        targets: &'static [&'static str],
+    ) -> Option<Self> {
+        let mut version = None;
+        let (way, hashed) = match form {
+            Form::Fragment(_) | Form::Malformed(_) => return None,
+            Form::Rest(rest) => {
+                version = rest.version.map(hash);
+                match rest.base {
+                    "" => (Way::Relative, rest.local),
+                    _ => (Way::Rest, rest.unversioned),
+                }
+            }
+            Form::Conditional(_) => (Way::Conditional, text),
+            Form::Absolute if text.starts_with("urn:") => (Way::Urn, text),
+            Form::Absolute => (Way::Absolute, text),
+        };
+        Some(Self {
+            offset,
+            hash: hash(hashed),
+            version,
+            way,
+            entry,
+            targets,
+        })
+    }
 }
 
 /// How a reference points, as far as it matters in a Bundle.

@@ -2,6 +2,8 @@
 //! ([ElementDefinition](https://hl7.org/fhir/R4/elementdefinition.html)), put
 //! onto the element that it is about.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -124,7 +126,7 @@ pub(super) fn only_type(target: &mut Element, base: &'static ElementDef, variant
         target.types = vec![Type {
             code: r#type.code.to_owned(),
             profiles: Vec::new(),
-            targets: Vec::new(),
+            targets: Arc::default(),
         }];
     }
 }
@@ -154,7 +156,7 @@ pub(super) fn only_types(target: &mut Element, base: &'static ElementDef, varian
                 target.types.push(Type {
                     code: added.to_owned(),
                     profiles: Vec::new(),
-                    targets: Vec::new(),
+                    targets: Arc::default(),
                 });
             }
         }
@@ -191,7 +193,11 @@ fn types(
         types.push(Type {
             code: code.to_owned(),
             profiles: urls("profile").map(str::to_owned).collect(),
-            targets: if narrower { targets } else { Vec::new() },
+            targets: if narrower {
+                targets.into()
+            } else {
+                Arc::default()
+            },
         });
     }
     let fewer = base.choice && types.len() < base.types.len();

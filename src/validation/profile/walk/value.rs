@@ -109,7 +109,7 @@ impl Walk<'_> {
             }
         }
         if !of.targets.is_empty()
-            && let Some(found) = reference::mismatch(self, &of.targets, value)
+            && let Some(found) = reference::mismatch(self, &of.targets, value, place)
         {
             let expected = format!(
                 "a reference to {}{}",
