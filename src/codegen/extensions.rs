@@ -1,7 +1,8 @@
 //! The extensions of the specification as text: a paragraph for each, sorted by
 //! URL, which the library searches.
 //!
-//! The first line has URL, flags, value types and contexts; each line after it a
+//! The first line has URL, flags, value types, contexts and what must hold of the
+//! element that has it (FHIRPath, all of them joined by `and`); each line after it a
 //! part: a tab for each level, then name, flags and value types. Between them
 //! stand tabs. Flags are `!` min 1, `*` many, `m` modifier, `v` value required.
 //! Types are `Reference(Patient|Group)`, with spaces between them; none where
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Error, GeneratedFile};
+use crate::fhirpath;
 
 #[derive(Deserialize)]
 struct File {
@@ -19,9 +21,12 @@ struct File {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Structure {
     url: String,
     context: Vec<Context>,
+    #[serde(default)]
+    context_invariant: Vec<String>,
     elements: Vec<Element>,
 }
 
@@ -129,6 +134,8 @@ fn paragraph(structure: &Structure) -> Result<String, Error> {
         if root {
             text += "\t";
             text += &contexts(structure)?;
+            text += "\t";
+            text += &invariant(structure)?;
         }
         text += "\n";
     }
@@ -139,6 +146,32 @@ fn type_text(r#type: &ElementType) -> String {
     match (r#type.code.as_str(), r#type.targets.as_slice()) {
         ("Reference", targets @ [_, ..]) => format!("Reference({})", targets.join("|")),
         (code, _) => code.to_owned(),
+    }
+}
+
+/// What must hold where the extension stands, parsed to be sure that it can be.
+fn invariant(structure: &Structure) -> Result<String, Error> {
+    let expressions = structure
+        .context_invariant
+        .iter()
+        // Two of them name the JSON property, which is no element.
+        .map(|expression| expression.replace("%extension.valueInteger", "%extension.value"));
+    let all: Vec<String> = match structure.context_invariant.len() {
+        0 | 1 => expressions.collect(),
+        _ => expressions.map(|one| format!("({one})")).collect(),
+    };
+    let text = all.join(" and ");
+    let refuse = |reason: String| Err(Error::new(&structure.url, reason));
+    if text.contains(['\t', '\n', '\r']) {
+        return refuse("a context invariant with white space that divides".to_owned());
+    }
+    // It is evaluated when the element closes: its resource is not there yet.
+    if text.contains("%resource") || text.contains("%rootResource") {
+        return refuse("a context invariant about the resource is new".to_owned());
+    }
+    match fhirpath::parse(&text) {
+        Err(error) if !text.is_empty() => refuse(format!("{text}: {error}")),
+        _ => Ok(text),
     }
 }
 

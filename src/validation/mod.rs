@@ -180,6 +180,7 @@ impl Observer for Checks<'_> {
 fn links(object: &dyn Object, at: &mut At<'_, '_>, checks: &mut Checks<'_>) {
     let notes = &mut checks.links;
     let any = object.as_any();
+    extension::check_holder(object, at, &mut checks.extensions);
     match object.definition().kind {
         Kind::ComplexType => {
             if let Some(reference) = any.downcast_ref::<Reference>() {

@@ -205,6 +205,47 @@ fn each_bundle_in_a_bundle_has_its_own_entries() {
     );
 }
 
+/// What an extension asks of the element that has it (contextInvariant), which
+/// may come after the extension.
+#[test]
+fn an_extension_stands_where_its_condition_holds() {
+    let slider = "http://hl7.org/fhir/StructureDefinition/questionnaire-sliderStepValue";
+    let occurs = "http://hl7.org/fhir/StructureDefinition/questionnaire-minOccurs";
+    let questionnaire = |extension: Value, item: Value| {
+        let mut first = serde_json::Map::new();
+        first.insert("extension".into(), json!([extension]));
+        first.extend(item.as_object().expect("an object").clone());
+        let inner = json!([{"linkId": "0", "type": "group", "text": "x", "item": [first]}]);
+        let document = json!({"resourceType": "Questionnaire", "status": "draft", "item": inner});
+        issues(document.to_string().as_bytes())
+    };
+    let step = json!({"url": slider, "valueInteger": 1});
+    let of = |kind: &str| json!({"linkId": "1", "text": "x", "type": kind});
+    let wrong = ["error extension-context Questionnaire.item[0].item[0].extension[0]"];
+    assert_eq!(questionnaire(step.clone(), of("integer")), [""; 0]);
+    assert_eq!(questionnaire(step, of("string")), wrong);
+    let at_least = |count: u32| json!({"url": occurs, "valueInteger": count});
+    let required =
+        |yes: bool| json!({"linkId": "1", "text": "x", "type": "string", "required": yes});
+    assert_eq!(questionnaire(at_least(2), required(true)), [""; 0]);
+    assert_eq!(questionnaire(at_least(0), required(false)), [""; 0]);
+    assert_eq!(questionnaire(at_least(2), required(false)), wrong);
+
+    let list = |mode: &str| {
+        let url = "http://hl7.org/fhir/StructureDefinition/list-changeBase";
+        let document = json!({
+            "resourceType": "List", "status": "current", "mode": mode,
+            "extension": [{"url": url, "valueReference": {"reference": "List/1"}}],
+        });
+        issues(document.to_string().as_bytes())
+    };
+    assert_eq!(list("changes"), [""; 0]);
+    assert_eq!(
+        list("working"),
+        ["error extension-context List.extension[0]"]
+    );
+}
+
 #[test]
 fn contained_resources_are_used_by_references_and_canonicals() {
     let document = json!({

@@ -2,6 +2,7 @@
 //! the rules for all go (<https://hl7.org/fhir/R4/extensibility.html>).
 
 mod context;
+mod invariant;
 mod table;
 mod value;
 
@@ -10,6 +11,7 @@ use std::collections::HashSet;
 
 use super::reference::{form::scheme, notes::hash, shortened};
 use crate::model::{Extension, Rule, Severity, reader::At};
+pub(super) use invariant::check as check_holder;
 use table::Definition;
 
 /// What is remembered of the extensions of a document.
@@ -18,6 +20,9 @@ pub(crate) struct Seen {
     /// Extensions that stand once in their list, of the lists that are open:
     /// depth of the list and place of the definition.
     once: Vec<(usize, usize)>,
+    /// Extensions that ask something of the element that has them, which is not
+    /// closed yet: depth of that, index of the extension, place of the definition.
+    pub(super) waiting: Vec<(usize, usize, usize)>,
     /// Hashes of the URLs that nobody knows; each is reported once.
     unknown: HashSet<u64>,
 }
@@ -72,7 +77,13 @@ pub(crate) fn check(
             format!("it in {}", list(modifier)),
         );
     }
-    if !context::allows(&definition, at) {
+    if context::allows(&definition, at) {
+        if definition.invariant().is_some() && !modifier && at.is_complete() {
+            let holder = at.path().count() - 1;
+            let index = index.unwrap_or_default();
+            seen.waiting.push((holder, index, definition.place));
+        }
+    } else {
         let contexts: Vec<&str> = definition.contexts().collect();
         at.report(
             Rule::ExtensionContext,

@@ -14,6 +14,7 @@ pub(super) struct Definition {
     flags: &'static str,
     types: &'static str,
     contexts: &'static str,
+    invariant: &'static str,
     /// The lines of the parts.
     parts: &'static str,
     /// How many tabs the lines of its parts start with.
@@ -49,9 +50,19 @@ pub(super) fn find(url: &str) -> Option<Definition> {
         let order = text.get(..url.len()).unwrap_or(text).cmp(url.as_bytes());
         order.then_with(|| text.get(url.len()).cmp(&Some(&b'\t')))
     });
-    let at = found.ok()?;
-    let start = *starts.get(at)?;
-    let end = starts.get(at + 1).copied().unwrap_or(TEXT.len());
+    nth(found.ok()?)
+}
+
+/// All extensions.
+pub(super) fn all() -> impl Iterator<Item = Definition> {
+    (0..starts().len()).filter_map(nth)
+}
+
+/// The extension at a place in the order of URLs.
+fn nth(index: usize) -> Option<Definition> {
+    let starts = starts();
+    let start = *starts.get(index)?;
+    let end = starts.get(index + 1).copied().unwrap_or(TEXT.len());
     definition(start, TEXT.get(start..end)?)
 }
 
@@ -63,6 +74,7 @@ fn definition(place: usize, paragraph: &'static str) -> Option<Definition> {
         flags: fields.next()?,
         types: fields.next()?,
         contexts: fields.next()?,
+        invariant: fields.next()?,
         parts,
         level: 1,
         place,
@@ -110,6 +122,11 @@ impl Definition {
         self.contexts.split_terminator(' ')
     }
 
+    /// What must hold of the element that has it, in FHIRPath.
+    pub(super) fn invariant(&self) -> Option<&'static str> {
+        (!self.invariant.is_empty()).then_some(self.invariant)
+    }
+
     /// Whether it is made of parts.
     pub(super) fn has_parts(&self) -> bool {
         !self.parts.is_empty()
@@ -134,6 +151,7 @@ impl Definition {
                 flags: fields.next()?,
                 types: fields.next()?,
                 contexts: "",
+                invariant: "",
                 parts: rest.get(..inner).unwrap_or_default(),
                 level: level + 1,
                 place,

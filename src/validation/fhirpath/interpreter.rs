@@ -59,6 +59,7 @@ pub(super) fn truth(
     context: Node<'_>,
     resource: &dyn Object,
     root: &dyn Object,
+    extension: Option<&dyn Object>,
 ) -> Result<Option<bool>> {
     let Some(context) = Value::of(context) else {
         return Ok(None);
@@ -68,6 +69,7 @@ pub(super) fn truth(
         context: context.clone(),
         resource,
         root,
+        extension,
     };
     let scope = Scope {
         this: std::slice::from_ref(&context),
@@ -83,6 +85,8 @@ pub(super) struct Evaluation<'e, 'a> {
     context: Value<'a>,
     pub(super) resource: &'a dyn Object,
     pub(super) root: &'a dyn Object,
+    /// `%extension`, where the expression is of the definition of one.
+    extension: Option<&'a dyn Object>,
 }
 
 /// What `$this` and `$index` are.
@@ -162,6 +166,7 @@ impl<'a> Evaluation<'_, 'a> {
             "resource" => Value::Object(self.resource),
             "rootResource" => Value::Object(self.root),
             "context" => self.context.clone(),
+            "extension" if let Some(extension) = self.extension => Value::Object(extension),
             "ucum" => Value::String("http://unitsofmeasure.org".into()),
             "sct" => Value::String("http://snomed.info/sct".into()),
             "loinc" => Value::String("http://loinc.org".into()),

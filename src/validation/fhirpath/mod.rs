@@ -60,5 +60,19 @@ pub fn holds(
     resource: &dyn Object,
     root: &dyn Object,
 ) -> Result<bool, Refusal> {
-    interpreter::truth(expression, context, resource, root).map(|truth| truth != Some(false))
+    interpreter::truth(expression, context, resource, root, None).map(|truth| truth != Some(false))
+}
+
+/// Whether what an extension asks of the element that has it holds: `%extension`
+/// is the extension.
+///
+/// Errors: [`Refusal::Evaluation`].
+pub(super) fn holds_with(
+    expression: &Expression,
+    element: &dyn Object,
+    extension: &dyn Object,
+) -> Result<bool, Refusal> {
+    let context = Node::Object(element);
+    interpreter::truth(expression, context, element, element, Some(extension))
+        .map(|truth| truth != Some(false))
 }

@@ -18,7 +18,7 @@ fn evaluate(text: &str) -> Result<Option<bool>, Refusal> {
         .expect("a valid resource");
     let object = patient.as_object();
     let expression = parse(text)?;
-    interpreter::truth(&expression, Node::Resource(&patient), object, object)
+    interpreter::truth(&expression, Node::Resource(&patient), object, object, None)
 }
 
 #[test]
