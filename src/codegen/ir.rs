@@ -172,6 +172,10 @@ pub fn code_key(code: &str) -> (String, String) {
 #[derive(Debug, Default)]
 pub struct Concept {
     pub display: String,
+    /// It is there to group others.
+    pub is_abstract: bool,
+    /// It is retired.
+    pub is_inactive: bool,
     /// Codes of the concepts right above it.
     pub parents: BTreeSet<String>,
 }

@@ -110,6 +110,10 @@ rules! {
     MaxBinding = "max-binding", Error, CodeInvalid, "a concept with a maxValueSet has a coding of it";
     /// A code that its code system does not have.
     UnknownCode = "unknown-code", Warning, CodeInvalid, "a code is one of its code system, where all codes of that are known";
+    /// A code that its code system marks as not selectable, under a binding.
+    AbstractCode = "abstract-code", Warning, CodeInvalid, "a code under an extensible binding is one to choose, and not one that its code system has to group others";
+    /// A code that its code system has retired.
+    InactiveCode = "inactive-code", Warning, CodeInvalid, "a code is one that its code system has not retired";
     /// A display that is not that of the code.
     Display = "display", Warning, CodeInvalid, "a display is the one that the code system gives the code";
     /// A system that is no code system; as a warning: none.

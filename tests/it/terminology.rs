@@ -21,12 +21,14 @@ fn issues(resource: &Value) -> Vec<String> {
 }
 
 /// The rules that are tried here.
-const CODES: [&str; 8] = [
+const CODES: [&str; 10] = [
     "required-binding",
     "extensible-binding",
     "preferred-binding",
     "max-binding",
     "unknown-code",
+    "abstract-code",
+    "inactive-code",
     "display",
     "coding-system",
     "ucum",
@@ -157,6 +159,56 @@ fn units_are_ucum_where_they_say_so() {
     );
     assert_eq!(onset("kg"), ["error max-binding Condition.onset.code"]);
     assert_eq!(onset("years"), ["error max-binding Condition.onset.code"]);
+}
+
+/// What groups others is no code to choose; what is retired is no longer one.
+#[test]
+fn codes_are_neither_abstract_nor_retired() {
+    let act = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+    let interpretations = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation";
+    let observation = |code: &str, tag: &str| {
+        issues(&json!({
+            "resourceType": "Observation",
+            "meta": { "tag": [{ "system": act, "code": tag }] },
+            "status": "final",
+            "code": { "text": "x" },
+            "interpretation": [{ "coding": [{ "system": interpretations, "code": code }] }]
+        }))
+    };
+    assert_eq!(observation("U", "AMB"), [""; 0]);
+    // Under no binding that asks for one of its codes it may be meant.
+    assert_eq!(observation("U", "_ActEncounterCode"), [""; 0]);
+    assert_eq!(
+        observation("_ObservationInterpretationChange", "AMB"),
+        ["warning abstract-code Observation.interpretation[0].coding[0].code"]
+    );
+    assert_eq!(
+        observation("U", "SICKLE"),
+        ["warning inactive-code Observation.meta.tag[0].code"]
+    );
+    // A code that has but one list: abstract is outside of it.
+    let kind = |kind: &str| {
+        issues(&json!({
+            "resourceType": "Questionnaire",
+            "status": "draft",
+            "item": [{ "linkId": "1", "text": "x", "type": kind }]
+        }))
+    };
+    assert_eq!(kind("string"), [""; 0]);
+    assert_eq!(
+        kind("question"),
+        ["error required-binding Questionnaire.item[0].type"]
+    );
+    // All that the expansions of its value set list.
+    let context = issues(&json!({
+        "resourceType": "ObservationDefinition",
+        "code": { "text": "x" },
+        "qualifiedInterval": [{ "context": { "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/referencerange-meaning",
+            "code": "type"
+        }] } }]
+    }));
+    assert_eq!(context, [""; 0]);
 }
 
 #[test]

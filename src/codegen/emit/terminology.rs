@@ -4,7 +4,8 @@
 //!
 //! The first line of a code system is its URL and flags: `c` all of its codes
 //! are known, `s` its codes are case-sensitive. Each other line is a concept:
-//! code, display (empty when it is the code itself), codes of its parents. The
+//! code, display (empty when it is the code itself), codes of its parents. Before
+//! the display stands U+0001 when it is abstract, U+0002 when it is inactive. The
 //! lines are sorted by code without regard to case, then by code.
 //!
 //! The first line of a value set is its URL. Each other line is a part: `+`
@@ -110,14 +111,22 @@ impl Paragraphs {
         };
         self.line(url, [url, flags])?;
         for ((_, code), concept) in &system.concepts {
-            let display = if concept.display == *code {
-                ""
-            } else {
-                &concept.display
-            };
+            if concept.display.starts_with(['\u{1}', '\u{2}']) {
+                return Err(Error::new(url, "a display that starts like a flag"));
+            }
+            let mut display = String::new();
+            if concept.is_abstract {
+                display.push('\u{1}');
+            }
+            if concept.is_inactive {
+                display.push('\u{2}');
+            }
+            if concept.display != *code {
+                display += &concept.display;
+            }
             let mut fields = vec![code.as_str()];
             if !display.is_empty() || !concept.parents.is_empty() {
-                fields.push(display);
+                fields.push(&display);
             }
             fields.extend(concept.parents.iter().map(String::as_str));
             self.line(url, fields)?;

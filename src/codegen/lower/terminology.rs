@@ -28,6 +28,8 @@ fn add_concepts(list: &[parse::Concept], parent: Option<&str>, system: &mut Code
     for parsed in list {
         let concept = system.concepts.entry(code_key(&parsed.code)).or_default();
         concept.display.clone_from(&parsed.display);
+        concept.is_abstract = parsed.is_abstract;
+        concept.is_inactive = parsed.is_inactive;
         concept.parents.extend(parent.map(str::to_owned));
         for child in &parsed.other_children {
             let child = system.concepts.entry(code_key(child)).or_default();

@@ -20,6 +20,11 @@ pub struct CodeSystem {
 pub struct Concept {
     pub code: String,
     pub display: String,
+    /// `notSelectable`, or `abstract` as some systems call it: it is there to
+    /// group others.
+    pub is_abstract: bool,
+    /// The status `retired`, or the property `inactive`.
+    pub is_inactive: bool,
     /// Codes of concepts that are below it as well.
     pub other_children: Vec<String>,
     pub children: Vec<Concept>,
@@ -109,6 +114,8 @@ fn concepts(url: &str, list: Vec<Value>) -> Result<Vec<Concept>, Error> {
         let mut concept = Concept {
             code,
             display: String::new(),
+            is_abstract: false,
+            is_inactive: false,
             other_children: Vec::new(),
             children: Vec::new(),
         };
@@ -116,6 +123,11 @@ fn concepts(url: &str, list: Vec<Value>) -> Result<Vec<Concept>, Error> {
             match part {
                 Value::String(display) => concept.display = display,
                 Value::Object(properties) => {
+                    let is = |name: &str, value: Value| properties.get(name) == Some(&value);
+                    let yes = Value::Bool(true);
+                    concept.is_abstract =
+                        is("notSelectable", yes.clone()) || is("abstract", yes.clone());
+                    concept.is_inactive = is("inactive", yes) || is("status", "retired".into());
                     let children = properties.get("child").and_then(Value::as_array);
                     let codes = children.into_iter().flatten().filter_map(Value::as_str);
                     concept.other_children = codes.map(str::to_owned).collect();

@@ -83,10 +83,27 @@ impl Concept {
 
     /// The display; the code, where that is all there is.
     pub fn display(&self) -> &'static str {
-        match self.line.split('\t').nth(1) {
-            Some(display) if !display.is_empty() => display,
-            _ => self.code(),
+        match self.second().trim_start_matches(['\u{1}', '\u{2}']) {
+            "" => self.code(),
+            display => display,
         }
+    }
+
+    /// Whether it is there to group others and not to be chosen (`notSelectable`).
+    pub fn is_abstract(&self) -> bool {
+        self.second().starts_with('\u{1}')
+    }
+
+    /// Whether it must no longer be used: it is retired.
+    pub fn is_inactive(&self) -> bool {
+        self.second()
+            .trim_start_matches('\u{1}')
+            .starts_with('\u{2}')
+    }
+
+    /// Flags and display.
+    fn second(&self) -> &'static str {
+        self.line.split('\t').nth(1).unwrap_or_default()
     }
 
     /// The codes of the concepts right above it.
@@ -140,6 +157,25 @@ mod tests {
         assert!(system.is_a(ambulatory, "AMB"));
         assert!(!system.descends_from(ambulatory, "AMB"));
         assert!(!system.is_a(ambulatory, "_ActAccountCode"));
+    }
+
+    #[test]
+    fn abstract_and_retired_codes_are_marked() {
+        let concept = |system: &str, code: &str| {
+            let url = format!("http://terminology.hl7.org/CodeSystem/{system}");
+            code_system(&url)
+                .expect("a system")
+                .concept(code)
+                .expect(code)
+        };
+        let class = concept("v3-ActCode", "_ActEncounterCode");
+        assert!(class.is_abstract() && !class.is_inactive());
+        assert_eq!(class.display(), "ActEncounterCode");
+        let ambulatory = concept("v3-ActCode", "AMB");
+        assert!(!ambulatory.is_abstract() && !ambulatory.is_inactive());
+        let retired = concept("v3-NullFlavor", "NP");
+        assert!(!retired.is_abstract() && retired.is_inactive());
+        assert_eq!(retired.display(), "not present");
     }
 
     #[test]

@@ -5,11 +5,15 @@
 use super::{memo::Memo, quoted};
 use crate::model::{
     Coding, Rule, Severity,
+    definition::BindingStrength,
     reader::At,
     terminology::{
         LANGUAGES, MEDIA_TYPES, Membership, UNITS, code_system, is_language, is_media_type, is_unit,
     },
 };
+
+/// The specification's own expansions of its value sets list all of its codes.
+const ALL_SELECTABLE: &str = "http://terminology.hl7.org/CodeSystem/referencerange-meaning";
 
 /// Checks a coding: the one at this index of a CodeableConcept, or the object
 /// itself. What its binding has reported already is not said again.
@@ -42,7 +46,9 @@ pub(super) fn check(
                 }
                 Some(defect) if reported && defect.name == "code" => {}
                 Some(defect) => {
-                    let severity = defect.rule.severity();
+                    let Some(severity) = severity(defect.rule, at) else {
+                        return;
+                    };
                     let below = below(index, defect.name);
                     at.report_below(&below, defect.rule, severity, defect.expected, defect.found);
                 }
@@ -55,6 +61,19 @@ pub(super) fn check(
                 at.report_below(&below, rule, Severity::Warning, "a system".into(), found);
             }
         }
+    }
+}
+
+/// How bad a defect is; of a code that groups others that is a matter of the
+/// binding, and nothing without one.
+fn severity(rule: Rule, at: &At<'_, '_>) -> Option<Severity> {
+    if rule != Rule::AbstractCode {
+        return Some(rule.severity());
+    }
+    match at.element()?.binding?.strength {
+        BindingStrength::Required => Some(Severity::Error),
+        BindingStrength::Extensible => Some(rule.severity()),
+        BindingStrength::Preferred | BindingStrength::Example => None,
     }
 }
 
@@ -86,12 +105,28 @@ fn defect(system: &str, code: Option<&str>, display: Option<&str>) -> Option<Def
     };
     match table.concept(code?) {
         Some(concept) => {
-            let display = display.filter(|display| !is_same(display, concept.display()))?;
+            if let Some(display) = display.filter(|display| !is_same(display, concept.display())) {
+                return Some(Defect {
+                    name: "display",
+                    rule: Rule::Display,
+                    expected: quoted(concept.display()),
+                    found: quoted(display),
+                });
+            }
+            let (rule, expected) = if concept.is_inactive() {
+                let expected = format!("a code of {system} that is not retired");
+                (Rule::InactiveCode, expected)
+            } else if concept.is_abstract() && system != ALL_SELECTABLE {
+                let expected = format!("a code of {system} that is not there to group others");
+                (Rule::AbstractCode, expected)
+            } else {
+                return None;
+            };
             Some(Defect {
-                name: "display",
-                rule: Rule::Display,
-                expected: quoted(concept.display()),
-                found: quoted(display),
+                name: "code",
+                rule,
+                expected,
+                found: quoted(concept.code()),
             })
         }
         None => table.is_complete().then(|| Defect {
