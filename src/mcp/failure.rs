@@ -93,6 +93,14 @@ pub(crate) enum ToolError {
     /// No usable answer to a write that took place.
     #[error("the server carried it out (HTTP {status}), so do not repeat it, but {error}")]
     AfterWrite { status: u16, error: BodyError },
+    /// A write was sent, and nothing tells what became of it.
+    #[error(
+        "{cause}, so the outcome of this write is unknown: it may have taken place. Do not repeat it before you know: read the resource, or search for it, and tell the user what you find"
+    )]
+    OutcomeUnknown {
+        cause: String,
+        failure: Option<Box<HttpFailure>>,
+    },
 }
 
 impl ToolError {
@@ -102,7 +110,12 @@ impl ToolError {
             ("severity", Json::text("error")),
             ("code", Json::text(self.issue_type())),
         ]);
-        if let Self::Body(BodyError::Http(failure)) = self {
+        if let Self::Body(BodyError::Http(failure))
+        | Self::OutcomeUnknown {
+            failure: Some(failure),
+            ..
+        } = self
+        {
             first.set("details", status_details(failure.status));
         }
         first.set("diagnostics", Json::text(self.diagnostics()));
@@ -139,6 +152,7 @@ impl ToolError {
             Self::Body(BodyError::Http(failure)) => status_issue_type(failure.status),
             Self::Body(BodyError::TooDeep) => "too-costly",
             Self::Body(_) | Self::AfterWrite { .. } => "structure",
+            Self::OutcomeUnknown { .. } => "incomplete",
         }
     }
 
@@ -169,13 +183,16 @@ impl ToolError {
             | Self::Body(BodyError::NotAResource { issues }) => {
                 issues::outcome(issues, issues::MAX_GROUPS)
             }
-            Self::Write(WriteError::Changed(failure)) | Self::Body(BodyError::Http(failure)) => {
-                failure
-                    .outcome
-                    .as_ref()
-                    .map(server_issues)
-                    .unwrap_or_default()
-            }
+            Self::Write(WriteError::Changed(failure))
+            | Self::Body(BodyError::Http(failure))
+            | Self::OutcomeUnknown {
+                failure: Some(failure),
+                ..
+            } => failure
+                .outcome
+                .as_ref()
+                .map(server_issues)
+                .unwrap_or_default(),
             _ => Vec::new(),
         }
     }

@@ -25,7 +25,10 @@ mod view;
 mod write;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -95,6 +98,8 @@ pub struct FhirServer {
     principal: Option<Arc<str>>,
     /// When the call that it works on must have ended.
     deadline: Option<Instant>,
+    /// Whether the call that it works on has begun to write.
+    writing: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -125,6 +130,7 @@ impl FhirServer {
             scopes: None,
             principal: None,
             deadline: None,
+            writing: Arc::default(),
         }
     }
 
@@ -151,6 +157,7 @@ impl FhirServer {
         };
         let call = Call::new(caller.map(|caller| caller.principal.as_str()));
         server.source = server.source.for_call(call.clone());
+        server.writing = Arc::default();
         server.deadline = Some(Instant::now() + self.options().call_timeout);
         (server, call)
     }
@@ -164,6 +171,15 @@ impl FhirServer {
                 deadline.saturating_duration_since(Instant::now())
             });
         left * 9 / 10
+    }
+
+    /// From here on nobody may say that nothing was written.
+    fn begins_write(&self) {
+        self.writing.store(true, Ordering::Relaxed);
+    }
+
+    fn has_begun_write(&self) -> bool {
+        self.writing.load(Ordering::Relaxed)
     }
 
     fn source(&self) -> &Source {

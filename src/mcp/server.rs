@@ -116,13 +116,13 @@ impl ServerHandler for FhirServer {
         let answer = match self.within_limits(working, &context).await {
             Ok(answer) => answer,
             Err(status @ Status::Timeout) => {
-                let result = Reply::from(self.took_too_long()).into_result();
+                let result = Reply::from(server.took_too_long()).into_result();
                 log.end(status, 0);
                 return Ok(result.with_meta(Some(meta())).into());
             }
             Err(status) => {
                 log.end(status, 0);
-                return Err(cancelled());
+                return Err(server.cancelled());
             }
         };
         let (status, reply) = match answer {
@@ -183,13 +183,13 @@ impl ServerHandler for FhirServer {
             Err(status @ Status::Timeout) => {
                 log.end(status, 0);
                 return Err(ErrorData::internal_error(
-                    self.took_too_long().to_string(),
+                    server.took_too_long().to_string(),
                     None,
                 ));
             }
             Err(status) => {
                 log.end(status, 0);
-                return Err(cancelled());
+                return Err(server.cancelled());
             }
         };
         result.meta = Some(meta());
@@ -222,7 +222,21 @@ impl FhirServer {
 
     fn took_too_long(&self) -> ToolError {
         let after = self.options().call_timeout;
+        if self.has_begun_write() {
+            return ToolError::OutcomeUnknown {
+                cause: format!("the call took longer than {} s", after.as_secs_f32()),
+                failure: None,
+            };
+        }
         ToolError::Client(ClientError::Timeout { after })
+    }
+
+    fn cancelled(&self) -> ErrorData {
+        let message = match self.has_begun_write() {
+            true => "the call was cancelled while it wrote: the write may have taken place",
+            false => "the call was cancelled",
+        };
+        ErrorData::invalid_request(message, None)
     }
 
     fn unknown_tool(&self, name: &str) -> ErrorData {
@@ -241,10 +255,6 @@ impl FhirServer {
             None,
         )
     }
-}
-
-fn cancelled() -> ErrorData {
-    ErrorData::invalid_request("the call was cancelled", None)
 }
 
 fn implementation() -> Implementation {

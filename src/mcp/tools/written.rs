@@ -5,7 +5,7 @@ use rmcp::model::JsonObject;
 
 use super::{read, search};
 use crate::{
-    client::{Answer, BodyError, Interaction, Source, interaction::Parameter},
+    client::{Answer, BodyError, ClientError, Interaction, Source, interaction::Parameter},
     mcp::{
         FhirServer,
         arguments::{Payload, View},
@@ -268,12 +268,17 @@ pub(crate) async fn perform(server: &FhirServer, plan: Plan) -> Result<Reply, To
 /// Sends a write: the answer, and its document if it has one.
 ///
 /// # Errors
-/// Those of an exchange; [`ToolError::AfterWrite`] when the write took place.
+/// Those of an exchange; [`ToolError::AfterWrite`] when the write took place,
+/// [`ToolError::OutcomeUnknown`] when it may have.
 pub(super) async fn sent(
     server: &FhirServer,
     interaction: &Interaction,
 ) -> Result<(Answer, Option<Document>), ToolError> {
-    let answer = server.send(interaction).await?;
+    server.begins_write();
+    let answer = match server.send(interaction).await {
+        Err(ToolError::Client(error)) => return Err(unanswered(error)),
+        other => other?,
+    };
     match exchange::received(server, &answer, interaction) {
         Ok(document) => Ok((answer, document)),
         Err(ToolError::Body(error)) if (200..300).contains(&answer.status) => {
@@ -282,8 +287,39 @@ pub(super) async fn sent(
                 error,
             })
         }
+        Err(ToolError::Body(BodyError::Http(failure))) if !is_refusal(failure.status) => {
+            Err(ToolError::OutcomeUnknown {
+                cause: failure.to_string(),
+                failure: Some(failure),
+            })
+        }
         Err(error) => Err(error),
     }
+}
+
+/// A write that was on its way when this happened may have arrived.
+fn unanswered(error: ClientError) -> ToolError {
+    let cause = match &error {
+        ClientError::Timeout { after } => {
+            let after = after.as_secs_f32();
+            format!("the FHIR server did not answer within {after} s")
+        }
+        ClientError::TooLarge { limit } => {
+            format!("the FHIR server's answer is larger than {limit} bytes")
+        }
+        ClientError::Interrupted { .. } | ClientError::Protocol { .. } => error.to_string(),
+        _ => return ToolError::Client(error),
+    };
+    ToolError::OutcomeUnknown {
+        cause,
+        failure: None,
+    }
+}
+
+/// Whether a status says that nothing was done. A server that failed, or one
+/// between that got no answer, may have done it before.
+fn is_refusal(status: u16) -> bool {
+    status < 500 && status != 408 || matches!(status, 501 | 503 | 505)
 }
 
 /// Sends a write that is answered with a resource.

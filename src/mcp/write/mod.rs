@@ -129,7 +129,7 @@ pub(crate) struct Plan {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Why a write did not happen. Nothing was written.
+/// Why a write did not happen. Nothing was written by this call.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     /// The operator does not allow it.
@@ -149,11 +149,22 @@ pub(crate) enum WriteError {
     )]
     Unanswered(Duration),
     /// A confirmation that does not hold. One message for all reasons, so that
-    /// it says nothing to whoever tries.
+    /// it says nothing to whoever tries; one that was used says so, as its seal
+    /// was opened by the user and for the call that it was made for.
     #[error(
-        "the confirmation does not hold: it is none of this server's, belongs to another call or user, has expired, or was used before. Nothing was written. Call the tool anew to have the user asked again"
+        "the confirmation does not hold: it is none of this server's, belongs to another call or user, or has expired. This call wrote nothing. If it was confirmed before, look first whether that write took place; else call the tool anew to have the user asked again"
     )]
     BadConfirmation,
+    /// A confirmation that was used before: the same call came twice.
+    #[error(
+        "this confirmation was used before, by an earlier call whose answer may have been lost: unless it was declined then, the write may have taken place. This call wrote nothing. Do not call the tool anew before you know: read the resource, or search for it, and tell the user what you find"
+    )]
+    Spent,
+    /// So many confirmations were used of late that no more can be remembered.
+    #[error(
+        "too many writes were confirmed of late, and this confirmation was not taken. Nothing was written. Call the tool anew in a few minutes"
+    )]
+    TooMany,
     /// It changed again and again while the user was asked.
     #[error(
         "the stored resource changed each time while the user was asked. Nothing was written; read it and decide again"
@@ -186,6 +197,8 @@ impl WriteError {
             Self::NotConfirmed(_) => "suppressed",
             Self::Unanswered(_) => "timeout",
             Self::BadConfirmation => "security",
+            Self::Spent => "duplicate",
+            Self::TooMany => "throttled",
             Self::KeepsChanging | Self::Outdated { .. } | Self::Changed(_) => "conflict",
             Self::Nothing(_) => "not-found",
             Self::Condition(_) => "multiple-matches",

@@ -88,16 +88,19 @@ impl Seal {
     /// Uses a confirmation up.
     ///
     /// # Errors
-    /// [`WriteError::BadConfirmation`] when it was used before, or so many were
-    /// that it could not be remembered.
+    /// [`WriteError::Spent`] when it was used before, [`WriteError::TooMany`] when
+    /// so many were that it could not be remembered.
     pub(super) fn spend(&self, sealed: Sealed) -> Result<(), WriteError> {
         let now = Instant::now();
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         if spent.len() >= MAX_SPENT {
             spent.retain(|_, until| *until > now);
         }
-        if spent.len() >= MAX_SPENT || spent.contains_key(&sealed.number) {
-            return Err(WriteError::BadConfirmation);
+        if spent.contains_key(&sealed.number) {
+            return Err(WriteError::Spent);
+        }
+        if spent.len() >= MAX_SPENT {
+            return Err(WriteError::TooMany);
         }
         // A second more than the seal itself counts.
         let until = now + self.within + Duration::from_secs(1);
@@ -208,7 +211,7 @@ mod tests {
         let sealed = seal.open(&state, &own).unwrap();
         assert_eq!(sealed.plan, [7; 32]);
         assert!(seal.spend(sealed).is_ok());
-        assert!(seal.spend(sealed).is_err());
+        assert!(matches!(seal.spend(sealed), Err(WriteError::Spent)));
     }
 
     #[test]
@@ -232,6 +235,6 @@ mod tests {
         for _ in 0..MAX_SPENT {
             assert!(seal.spend(sealed()).is_ok());
         }
-        assert!(seal.spend(sealed()).is_err());
+        assert!(matches!(seal.spend(sealed()), Err(WriteError::TooMany)));
     }
 }

@@ -5,6 +5,7 @@ mod confirmation;
 mod delete;
 mod read_only;
 mod replicas;
+mod unknown;
 mod update;
 
 use std::sync::{Arc, Mutex};
