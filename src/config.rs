@@ -560,13 +560,17 @@ fn boolean(environment: &Environment, name: &'static str) -> Result<Option<bool>
     let Some(value) = environment.get(name) else {
         return Ok(None);
     };
+    truth(value).map(Some).ok_or_else(|| ConfigError::Boolean {
+        name,
+        found: value.to_owned(),
+    })
+}
+
+fn truth(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" | "t" | "y" => Ok(Some(true)),
-        "false" | "0" | "no" | "off" | "f" | "n" => Ok(Some(false)),
-        _ => Err(ConfigError::Boolean {
-            name,
-            found: value.to_owned(),
-        }),
+        "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
+        "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
+        _ => None,
     }
 }
 

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::error::AuthError;
+use super::{
+    address::{is_public, reached},
+    error::AuthError,
+};
 
 /// How far a host can be reached from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,32 +71,19 @@ fn reach(url: &Url) -> Option<Reach> {
             });
         }
         Host::Ipv4(address) => IpAddr::V4(address),
-        Host::Ipv6(address) => IpAddr::V6(address).to_canonical(),
+        Host::Ipv6(address) => IpAddr::V6(address),
     };
-    if address.is_loopback() {
-        return Some(Reach::Loopback);
+    let address = reached(address);
+    let nobody = match address {
+        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V6(_) => false,
+    };
+    if nobody || address.is_unspecified() || address.is_multicast() {
+        return None;
     }
-    let private = match address {
-        IpAddr::V4(address) => {
-            let octets = address.octets();
-            if address.is_unspecified() || address.is_broadcast() || address.is_multicast() {
-                return None;
-            }
-            address.is_private()
-                || address.is_link_local()
-                || octets[0] == 0
-                || (octets[0] == 100 && octets[1] & 0xc0 == 64)
-        }
-        IpAddr::V6(address) => {
-            if address.is_unspecified() || address.is_multicast() {
-                return None;
-            }
-            address.is_unique_local() || address.is_unicast_link_local()
-        }
-    };
-    Some(if private {
-        Reach::Private
-    } else {
-        Reach::Public
+    Some(match (address.is_loopback(), is_public(address)) {
+        (true, _) => Reach::Loopback,
+        (false, false) => Reach::Private,
+        (false, true) => Reach::Public,
     })
 }

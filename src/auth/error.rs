@@ -1,5 +1,6 @@
 //! Why authorization at the FHIR server did not work.
 
+use super::seal::CryptoError;
 use crate::client::{ClientError, CredentialError};
 
 /// What went wrong between us and an authorization server. No message holds a
@@ -75,9 +76,15 @@ pub enum AuthError {
     /// An id token that cannot be trusted.
     #[error("the id token of the authorization server cannot be trusted: {0}")]
     IdToken(String),
+    /// No chance.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
     /// A private key that cannot sign.
     #[error("{0}")]
     Key(String),
+    /// A token that cannot be sent.
+    #[error("the authorization server gave a token that no HTTP header may hold")]
+    UnusableToken,
     /// The session is over.
     #[error("the session at the FHIR server is over and cannot be renewed; sign in again")]
     SignedOut,

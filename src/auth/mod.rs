@@ -1,11 +1,13 @@
 //! Authorization, towards the FHIR server and towards MCP clients. Two tokens,
 //! two audiences: neither is ever passed to the other side.
 
+mod address;
 pub mod clock;
 pub mod compartment;
 pub mod endpoint;
 pub mod error;
 pub mod facade;
+mod html;
 pub mod http;
 pub mod jwks;
 mod kept;

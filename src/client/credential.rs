@@ -67,6 +67,18 @@ pub enum CredentialError {
     },
 }
 
+/// The value of `Authorization: Bearer`
+/// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+///
+/// # Errors
+/// [`ClientError::InvalidToken`] when no header can carry it.
+pub fn bearer(token: &Secret) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_error| ClientError::InvalidToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// Headers that never change: a token, a password, headers of a gateway.
 #[derive(Clone, Debug)]
 pub struct FixedHeaders(Headers);
@@ -77,10 +89,7 @@ impl FixedHeaders {
     /// # Errors
     /// [`ClientError::InvalidToken`] when no header can carry it.
     pub fn bearer(token: &Secret) -> Result<Self, ClientError> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-            .map_err(|_error| ClientError::InvalidToken)?;
-        value.set_sensitive(true);
-        Ok(Self(vec![(AUTHORIZATION, value)]))
+        Ok(Self(vec![(AUTHORIZATION, bearer(token)?)]))
     }
 
     /// `Authorization: Basic`

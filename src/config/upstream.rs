@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::Url;
 
-use super::{Flags, env, env::Environment};
+use super::{Flags, env, env::Environment, truth};
 use crate::{
     auth::{
         AuthError,
@@ -435,15 +435,13 @@ impl Settings<'_> {
     }
 
     fn allow_http(&self) -> Result<bool> {
-        match self.get(env::AUTH_ALLOW_HTTP).map(str::to_ascii_lowercase) {
-            None => Ok(false),
-            Some(value) if matches!(value.as_str(), "true" | "1" | "yes" | "on") => Ok(true),
-            Some(value) if matches!(value.as_str(), "false" | "0" | "no" | "off") => Ok(false),
-            Some(_) => Err(UpstreamError::Value {
-                name: env::AUTH_ALLOW_HTTP,
-                expected: "true or false",
-            }),
-        }
+        let Some(value) = self.get(env::AUTH_ALLOW_HTTP) else {
+            return Ok(false);
+        };
+        truth(value).ok_or(UpstreamError::Value {
+            name: env::AUTH_ALLOW_HTTP,
+            expected: "true or false",
+        })
     }
 
     /// A secret that is set itself or by a file.

@@ -73,11 +73,13 @@ async fn heads_are_bounded_at_each_endpoint() {
 async fn bodies_are_bounded_at_each_endpoint() {
     let server = Deployment::facade().await;
     for (method, path) in ROUTES.into_iter().filter(|(method, _)| *method == "POST") {
-        let takes_forms = path != "/nowhere";
-        for (size, refused) in [(MAX_FORM + 1, takes_forms), (MAX_REQUEST_BODY + 1, true)] {
+        for size in [MAX_FORM + 1, MAX_REQUEST_BODY + 1] {
             let request = request(&server, method, path).body(vec![b'a'; size]);
-            let status = status(request).await;
-            assert_eq!(status == StatusCode::PAYLOAD_TOO_LARGE, refused, "{path}");
+            assert_eq!(
+                status(request).await,
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "{path}"
+            );
         }
         let request = request(&server, method, path).body(vec![b'a'; MAX_FORM]);
         assert_ne!(status(request).await, StatusCode::PAYLOAD_TOO_LARGE);

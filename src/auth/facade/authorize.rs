@@ -253,7 +253,7 @@ impl Facade {
             .map_err(|_error| OAuthError::new("server_error", "The server has no URL."))?;
         // A request of our own: another state, another code verifier.
         let upstream = &self.options.upstream;
-        let (url, pending) = upstream.authorize(&redirect_uri, None, None).await?;
+        let (url, pending) = upstream.authorize(&redirect_uri).await?;
         let state = pending.state.clone();
         let login = Login {
             request: request.clone(),

@@ -4,7 +4,7 @@
 use url::{Host, Url};
 
 use super::{CONSENT, Client};
-use crate::auth::scope::Scopes;
+use crate::auth::{html::escaped, scope::Scopes};
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}h1{font-size:1.4rem}dt{font-weight:600;margin-top:.75rem}dd{margin:0;overflow-wrap:anywhere}p.note{border-left:.25rem solid #b45309;padding-left:.75rem}button{font:inherit;padding:.6rem 1.4rem;margin:1rem .75rem 0 0;border-radius:.4rem;border:2px solid #1d4ed8;background:#1d4ed8;color:#fff;cursor:pointer}button[value=deny]{background:#fff;color:#1d4ed8}button:focus-visible{outline:3px solid #f59e0b;outline-offset:2px}@media(prefers-color-scheme:dark){body{background:#111827;color:#f3f4f6}button[value=deny]{background:#111827;color:#93c5fd;border-color:#93c5fd}}";
 
@@ -107,20 +107,4 @@ fn page(title: &str, body: &str) -> String {
          <title>{title} - FHIR MCP Server</title><style>{STYLE}</style></head>\
          <body><main>{body}</main></body></html>\n"
     )
-}
-
-/// Text that means nothing in HTML, in content as in quoted attributes.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }

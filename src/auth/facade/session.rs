@@ -23,7 +23,10 @@ use crate::{
         seal::{hash, random_text},
         smart::TokenSet,
     },
-    client::{Credential, CredentialError, Grant, WithHeaders, credential::Headers},
+    client::{
+        Credential, CredentialError, Grant, WithHeaders,
+        credential::{self, Headers},
+    },
 };
 
 /// What our tokens begin with; that of the Python server.
@@ -397,20 +400,13 @@ impl Credential for SessionCredential {
     }
 
     fn grant(&self) -> BoxFuture<'_, Result<Arc<Grant>, CredentialError>> {
-        Box::pin(async { Ok(Arc::new(self.tokens().await?.grant)) })
+        // Asked for before each request: the store is not asked for it, too.
+        Box::pin(async { Ok(Arc::clone(&self.granted)) })
     }
 }
 
 fn bearer(tokens: &TokenSet) -> Result<HeaderValue, CredentialError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", tokens.access_token.expose()))
-        .map_err(|_| {
-            CredentialError::Failed(
-                "The FHIR server's authorization server gave a token that no header can carry."
-                    .to_owned(),
-            )
-        })?;
-    value.set_sensitive(true);
-    Ok(value)
+    credential::bearer(&tokens.access_token).map_err(|_error| AuthError::UnusableToken.into())
 }
 
 fn sign_in() -> CredentialError {

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use oauth2::{AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
+use oauth2::{AuthorizationCode, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -11,7 +11,10 @@ use super::{
     client::SmartClient,
     token::{TokenSet, asserted},
 };
-use crate::auth::error::{AuthError, shown};
+use crate::auth::{
+    error::{AuthError, shown},
+    seal::random_text,
+};
 
 /// An authorization request whose answer is awaited. It belongs to the one
 /// browser that was sent to the authorization server; serde can keep it, and
@@ -82,19 +85,13 @@ impl Callback {
 
 impl SmartClient {
     /// Makes an authorization request: the URL to open in a browser, and what
-    /// its answer is compared with. `scope` stands in for that of the options,
-    /// `launch` comes from an EHR that started the launch.
+    /// its answer is compared with.
     ///
     /// # Errors
     /// [`AuthError::NoEndpoint`], [`AuthError::NotOffered`] when the server says
     /// that it knows no S256, and those of
     /// [`configuration`](Self::configuration).
-    pub async fn authorize(
-        &self,
-        redirect_uri: &Url,
-        scope: Option<&str>,
-        launch: Option<&str>,
-    ) -> Result<(Url, Pending), AuthError> {
+    pub async fn authorize(&self, redirect_uri: &Url) -> Result<(Url, Pending), AuthError> {
         let configuration = self.configuration().await?;
         let mut url = configuration
             .authorization_endpoint
@@ -106,15 +103,14 @@ impl SmartClient {
             return Err(AuthError::NotOffered("PKCE with S256"));
         }
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let scope = scope.unwrap_or(self.scope()).to_owned();
         let pending = Pending {
-            state: random(),
+            state: random_text()?,
             verifier: verifier.secret().clone(),
-            nonce: random(),
+            nonce: random_text()?,
             redirect_uri: redirect_uri.as_str().to_owned(),
             issuer: configuration.issuer.clone(),
             names_issuer: configuration.names_issuer,
-            scope,
+            scope: self.scope().to_owned(),
         };
         let mut query = url.query_pairs_mut();
         query
@@ -132,9 +128,6 @@ impl SmartClient {
             .any(|scope| scope == "openid")
         {
             query.append_pair("nonce", &pending.nonce);
-        }
-        if let Some(launch) = launch {
-            query.append_pair("launch", launch);
         }
         drop(query);
         Ok((url, pending))
@@ -211,9 +204,4 @@ impl Pending {
             .filter(|code| !code.is_empty())
             .ok_or(AuthError::Callback("it holds no code"))
     }
-}
-
-/// 256 bits of chance.
-fn random() -> String {
-    CsrfToken::new_random_len(32).secret().clone()
 }

@@ -25,7 +25,10 @@ use super::{
     refresh::{TokenSource, TokenStore, refreshed},
     token::TokenSet,
 };
-use crate::{auth::error::AuthError, client::CredentialError};
+use crate::{
+    auth::{error::AuthError, html::escaped},
+    client::CredentialError,
+};
 
 /// How long a sign-in may take in all.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -130,7 +133,7 @@ impl StandaloneLaunch {
                     .map_err(|error| CredentialError::Failed(error.to_string()))?
             }
         };
-        let (url, pending) = self.client.authorize(&redirect_uri, None, None).await?;
+        let (url, pending) = self.client.authorize(&redirect_uri).await?;
         let (sender, outcome) = watch::channel(None);
         let waiting = Arc::new(Waiting {
             client: Arc::clone(&self.client),
@@ -231,15 +234,7 @@ async fn answer(State(waiting): State<Arc<Waiting>>, uri: Uri, headers: HeaderMa
 }
 
 fn page(status: StatusCode, text: &str) -> Response {
-    let mut safe = String::new();
-    for char in text.chars() {
-        match char {
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            other => safe.push(other),
-        }
-    }
+    let safe = escaped(text);
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Sign-in</title><p>{safe}</p></html>"
     );

@@ -13,13 +13,16 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::AUTHORIZATION;
 use tokio::sync::Mutex;
 
 use super::{client::SmartClient, token::TokenSet};
 use crate::{
     auth::error::AuthError,
-    client::{Credential, CredentialError, Grant, credential::Headers},
+    client::{
+        Credential, CredentialError, Grant,
+        credential::{self, Headers},
+    },
 };
 
 /// Gets tokens: for the first time, or in place of old ones.
@@ -196,13 +199,8 @@ impl Credential for TokenCredential {
     fn headers(&self) -> BoxFuture<'_, Result<Headers, CredentialError>> {
         Box::pin(async {
             let tokens = self.tokens().await?;
-            let bearer = format!("Bearer {}", tokens.access_token.expose());
-            let mut value = HeaderValue::from_str(&bearer).map_err(|_error| {
-                CredentialError::Failed(
-                    "the authorization server gave a token that no HTTP header may hold".to_owned(),
-                )
-            })?;
-            value.set_sensitive(true);
+            let value = credential::bearer(&tokens.access_token);
+            let value = value.map_err(|_error| AuthError::UnusableToken)?;
             Ok(vec![(AUTHORIZATION, value)])
         })
     }

@@ -1,6 +1,6 @@
 //! Tokens and what comes with them, and requests to the token endpoint.
 
-use std::{fmt, time::SystemTime};
+use std::fmt;
 
 use futures::future::BoxFuture;
 use oauth2::{
@@ -17,6 +17,7 @@ use url::{Url, form_urlencoded};
 use super::client::{Authentication, SmartClient};
 use crate::{
     auth::{
+        clock::Clock,
         error::{AuthError, shown},
         http::AuthHttp,
     },
@@ -143,9 +144,7 @@ impl From<TokenSet> for Stored {
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    Clock::default().now()
 }
 
 /// The answer of a token endpoint

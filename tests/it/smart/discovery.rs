@@ -235,6 +235,16 @@ fn endpoints() -> Vec<Case> {
         case!("a mapped loopback is refused", {
             is_refused(BASE, "https://[::ffff:127.0.0.1]/t")
         }),
+        case!("a loopback in another network's clothes is refused", {
+            for host in [
+                "[64:ff9b::7f00:1]",
+                "[2002:7f00:1::]",
+                "198.18.0.1",
+                "192.0.0.8",
+            ] {
+                is_refused(BASE, &format!("https://{host}/t"));
+            }
+        }),
         case!("an address as one number is refused", {
             is_refused(BASE, "https://2130706433/t")
         }),

@@ -59,7 +59,7 @@ async fn by(
 async fn signed_in(ehr: &Ehr) -> Result<Option<String>, AuthError> {
     let client = ehr.client();
     let redirect = "http://127.0.0.1:9/c".parse().unwrap();
-    let (_, pending) = client.authorize(&redirect, None, None).await?;
+    let (_, pending) = client.authorize(&redirect).await?;
     let query = format!("code=c&state={}", pending.state);
     let tokens = client
         .exchange(pending, Callback::from_query(&query))
@@ -288,7 +288,7 @@ fn keys() -> Vec<Case> {
             let client = ehr.client();
             for fetches in 1..=2 {
                 let redirect = "http://127.0.0.1:9/c".parse().unwrap();
-                let (_, pending) = client.authorize(&redirect, None, None).await.unwrap();
+                let (_, pending) = client.authorize(&redirect).await.unwrap();
                 let query = format!("code=c&state={}", pending.state);
                 client
                     .exchange(pending, Callback::from_query(&query))
@@ -309,7 +309,7 @@ fn keys() -> Vec<Case> {
             let client = ehr.client();
             for _ in 0..20 {
                 let redirect = "http://127.0.0.1:9/c".parse().unwrap();
-                let (_, pending) = client.authorize(&redirect, None, None).await.unwrap();
+                let (_, pending) = client.authorize(&redirect).await.unwrap();
                 let query = format!("code=c&state={}", pending.state);
                 client
                     .exchange(pending, Callback::from_query(&query))

@@ -25,7 +25,7 @@ const REDIRECT: &str = "http://127.0.0.1:9/callback";
 
 async fn authorize(client: &SmartClient) -> (BTreeMap<String, String>, Pending) {
     let redirect: Url = REDIRECT.parse().unwrap();
-    let (url, pending) = client.authorize(&redirect, None, None).await.unwrap();
+    let (url, pending) = client.authorize(&redirect).await.unwrap();
     (url.query_pairs().into_owned().collect(), pending)
 }
 
@@ -157,21 +157,8 @@ fn requests() -> Vec<Case> {
             .await;
             let client = ehr.client();
             let redirect = REDIRECT.parse().unwrap();
-            let result = client.authorize(&redirect, None, None).await;
+            let result = client.authorize(&redirect).await;
             assert!(matches!(result, Err(AuthError::NotOffered(_))));
-        }),
-        case!("a launch of an EHR is handed on", {
-            let ehr = Ehr::good().await;
-            let client = ehr.client();
-            let redirect = REDIRECT.parse().unwrap();
-            let request = client.authorize(&redirect, Some("launch"), Some("l-1"));
-            let (url, _) = request.await.unwrap();
-            let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
-            assert_eq!(
-                (query["launch"].as_str(), query["scope"].as_str()),
-                ("l-1", "launch")
-            );
-            assert!(!query.contains_key("nonce"));
         }),
         case!("what is awaited can be kept and shows nothing", {
             let ehr = Ehr::good().await;
