@@ -171,7 +171,7 @@ impl Observer for Checks<'_> {
         }
         if *level >= Level::Full {
             links(object, at, self);
-            profiles.check(object, at, &mut self.profiles);
+            profiles.check(object, at, &mut self.profiles, self.terminology.memo());
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
             allows,
             notes::{Note, Way},
         },
+        terminology::Memo,
     },
 };
 
@@ -80,7 +81,7 @@ pub(super) fn take_over(waiting: Vec<Pending>, all: &mut Vec<Pending>, at: &At<'
 /// Checks what waits for the end of a Bundle that closes.
 pub(super) fn close(
     bundle: &Bundle,
-    registry: &Registry,
+    (registry, memo): (&Registry, &RefCell<Memo>),
     complete: bool,
     all: &mut Vec<Pending>,
     at: &mut At<'_, '_>,
@@ -95,6 +96,7 @@ pub(super) fn close(
         // References of what is referred to may have versions as well.
         places: Places::new(bundle, true),
         registry,
+        memo,
         complete,
         judged: Judged::default(),
     };
@@ -125,6 +127,7 @@ struct Targets<'b> {
     bundle: &'b Bundle,
     places: Places,
     registry: &'b Registry,
+    memo: &'b RefCell<Memo>,
     complete: bool,
     judged: Judged,
 }
@@ -172,6 +175,7 @@ impl Targets<'_> {
             let waiting = RefCell::default();
             let subject = Subject {
                 registry: self.registry,
+                memo: self.memo,
                 resource: resource.as_object(),
                 complete: self.complete,
                 must_support: false,

@@ -30,6 +30,7 @@ pub use load::ProfileError;
 pub use package::PackageError;
 
 use super::reference::{entry, meta};
+use super::terminology::Memo;
 use crate::model::{
     Bundle, Observation, Rule, Severity,
     definition::Kind,
@@ -121,7 +122,13 @@ impl Profiles {
     }
 
     /// Checks a resource that has been read.
-    pub(super) fn check(&self, object: &dyn Object, at: &mut At<'_, '_>, notes: &mut Notes) {
+    pub(super) fn check(
+        &self,
+        object: &dyn Object,
+        at: &mut At<'_, '_>,
+        notes: &mut Notes,
+        memo: &RefCell<Memo>,
+    ) {
         if !at.is_complete() {
             notes.incomplete = Some(at.offset());
         }
@@ -133,7 +140,8 @@ impl Profiles {
         if !notes.pending.is_empty()
             && let Some(closed) = object.as_any().downcast_ref::<Bundle>()
         {
-            bundle::close(closed, &self.registry, complete, &mut notes.pending, at);
+            let known = (&self.registry, memo);
+            bundle::close(closed, known, complete, &mut notes.pending, at);
         }
         let claimed = meta(object).map_or(&[][..], |meta| &meta.profile);
         let implied = object
@@ -147,6 +155,7 @@ impl Profiles {
         let (judged, waiting) = (Judged::default(), RefCell::default());
         let subject = Subject {
             registry: &self.registry,
+            memo,
             resource: object,
             complete,
             must_support: self.must_support,

@@ -196,6 +196,7 @@ fn lacks(elements: serde_json::Value, members: serde_json::Value) -> Vec<String>
     let resource = reading.value.expect("a resource");
     let subject = Subject {
         registry: &registry,
+        memo: &RefCell::default(),
         resource: resource.as_object(),
         complete: true,
         must_support: false,

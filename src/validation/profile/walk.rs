@@ -11,10 +11,13 @@ use super::{
     place::Place,
     registry::Registry,
 };
-use crate::model::{
-    Resource, Rule, Severity,
-    definition::ElementDef,
-    object::{Node, Object, Slot},
+use crate::{
+    model::{
+        Resource, Rule, Severity,
+        definition::ElementDef,
+        object::{Node, Object, Slot},
+    },
+    validation::terminology::Memo,
 };
 
 /// How deep profiles lead to other profiles over references and slices.
@@ -35,6 +38,8 @@ pub(super) struct Finding {
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'s> {
     pub(super) registry: &'s Registry,
+    /// What was found out about codes.
+    pub(super) memo: &'s RefCell<Memo>,
     pub(super) resource: &'s dyn Object,
     /// Whether absent elements are absent from the document too, and were not
     /// left out because of another issue.

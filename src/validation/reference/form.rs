@@ -42,10 +42,21 @@ pub(crate) fn is_resource_type(name: &str) -> bool {
 
 /// Whether a text may be a logical id.
 pub(crate) fn is_id(text: &str) -> bool {
+    /// Which bytes ids are made of.
+    const OF_ID: [bool; 256] = {
+        let mut of_id = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let char = byte as u8;
+            of_id[byte] = char.is_ascii_alphanumeric() || char == b'-' || char == b'.';
+            byte += 1;
+        }
+        of_id
+    };
     (1..=64).contains(&text.len())
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+            .all(|byte| OF_ID.get(usize::from(byte)) == Some(&true))
 }
 
 /// The scheme of an absolute URI.

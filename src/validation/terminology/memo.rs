@@ -28,10 +28,16 @@ struct Key {
 }
 
 impl Memo {
+    /// Question whether a code alone is of the value set that the texts name.
+    pub(in crate::validation) const CODE_OF_NAMED_SET: usize = 1;
+    /// Question whether a code of a system is of the value set that the texts
+    /// name.
+    pub(in crate::validation) const CODING_OF_NAMED_SET: usize = 2;
+
     /// The place for the finding about these texts by one kind of question: the
-    /// address of the value set that was asked, 0 for what needs none. It is
-    /// empty for a question that is new.
-    pub(super) fn finding(
+    /// address of the value set that was asked, 0 for what needs none, 1 or 2
+    /// where the texts name it. It is empty for a question that is new.
+    pub(in crate::validation) fn finding(
         &mut self,
         question: usize,
         texts: [&str; 3],

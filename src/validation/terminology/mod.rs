@@ -12,6 +12,8 @@ mod unit;
 
 pub use crate::model::terminology::{Membership, member};
 
+use std::cell::RefCell;
+
 use crate::model::{
     CodeableConcept, Coding,
     definition::BindingDef,
@@ -26,7 +28,7 @@ pub(super) struct Terminology {
     /// Whether the reader reported an error in a coding of the concept that is
     /// still open: what it lacks for a binding would be said twice.
     broken: bool,
-    memo: Memo,
+    memo: RefCell<Memo>,
 }
 
 impl Terminology {
@@ -34,13 +36,18 @@ impl Terminology {
     pub(super) fn new(memo: Memo) -> Self {
         Self {
             broken: false,
-            memo,
+            memo: RefCell::new(memo),
         }
     }
 
     /// What was found out, for the next document.
     pub(super) fn into_memo(self) -> Memo {
-        self.memo
+        self.memo.into_inner()
+    }
+
+    /// What was found out so far, for who asks about codes too.
+    pub(super) fn memo(&self) -> &RefCell<Memo> {
+        &self.memo
     }
 
     /// Checks an object that closes.
@@ -67,7 +74,7 @@ impl Terminology {
         {
             let codings = std::slice::from_ref(coding);
             let reported = self.bound(codings, false, at);
-            coding::check(coding, None, reported, &mut self.memo, at);
+            coding::check(coding, None, reported, self.memo.get_mut(), at);
         }
     }
 
@@ -78,7 +85,7 @@ impl Terminology {
         let excused = concept.text.is_absent() && is_excused(concept);
         let reported = self.bound(&concept.coding, excused, at);
         for (index, coding) in concept.coding.iter().enumerate() {
-            coding::check(coding, Some(index), reported, &mut self.memo, at);
+            coding::check(coding, Some(index), reported, self.memo.get_mut(), at);
         }
     }
 
@@ -88,7 +95,7 @@ impl Terminology {
         let broken = std::mem::take(&mut self.broken) || !at.is_complete();
         match at.element().and_then(|element| element.binding) {
             Some(binding) if !broken && !excused => {
-                binding::check(codings, binding, &mut self.memo, at)
+                binding::check(codings, binding, self.memo.get_mut(), at)
             }
             _ => false,
         }
@@ -140,7 +147,7 @@ impl Terminology {
         if type_name == "uri" && text.contains([':', '.']) {
             return;
         }
-        if let Some(failed) = binding::failed(text, binding, &mut self.memo) {
+        if let Some(failed) = binding::failed(text, binding, self.memo.get_mut()) {
             let below = match position {
                 Some(position) => format!("{name}[{position}]"),
                 None => name.to_owned(),

@@ -20,7 +20,7 @@ use crate::{
         definition::BindingStrength,
         object::{self, Node},
     },
-    validation::terminology::Membership,
+    validation::terminology::{Membership, Memo},
 };
 
 /// Most characters of a value in a message.
@@ -161,7 +161,16 @@ impl Walk<'_> {
         node: Node<'_>,
     ) -> Option<Membership> {
         let member = |system: Option<&str>, code: &str| {
-            self.subject.registry.member(value_set, system, code)
+            let found = || self.subject.registry.member(value_set, system, code);
+            let question = match system {
+                None => Memo::CODE_OF_NAMED_SET,
+                Some(_) => Memo::CODING_OF_NAMED_SET,
+            };
+            let texts = [value_set, system.unwrap_or_default(), code];
+            match self.subject.memo.borrow_mut().finding(question, texts) {
+                Some(finding) => *finding.get_or_insert_with(found),
+                None => found(),
+            }
         };
         let coding = |coding: &Coding| match coding.code.as_deref() {
             Some(code) => member(coding.system.as_deref(), code),
