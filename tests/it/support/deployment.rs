@@ -17,7 +17,7 @@ use fhir_mcp_server::{
         seal::SealKey,
         smart::{Authentication, SmartClient, SmartOptions},
     },
-    client::{self, HttpClient, Source, Tls},
+    client::{self, HttpClient, Secret, Source, Tls},
     mcp::{self, FhirServer},
     transport::{
         authorization::Authorization,
@@ -68,6 +68,8 @@ pub(crate) struct Setup {
     pub(crate) public: Option<String>,
     /// Lifetime of an access token.
     pub(crate) access: Option<Duration>,
+    /// Of the client at the FHIR server's authorization server.
+    pub(crate) secret: Option<&'static str>,
     pub(crate) rate_limit: Option<NonZeroU32>,
     pub(crate) max_requests: Option<usize>,
 }
@@ -85,8 +87,8 @@ impl Deployment {
         .await
     }
 
-    pub(crate) async fn start(setup: Setup) -> Self {
-        let upstream = match setup.upstream {
+    pub(crate) async fn start(mut setup: Setup) -> Self {
+        let upstream = match setup.upstream.take() {
             Some(upstream) => upstream,
             None => OAuthServer::start().await,
         };
@@ -96,14 +98,15 @@ impl Deployment {
         let base = setup.public.clone().unwrap_or_else(|| local.clone());
         let clock = Clock::default();
         let memory = Arc::new(Memory::new(clock.clone()));
-        let store = setup.store.unwrap_or_else(|| memory.clone());
+        let store = setup.store.take().unwrap_or_else(|| memory.clone());
         let key = setup
             .key
+            .take()
             .unwrap_or_else(|| Arc::new(SealKey::random().unwrap()));
         let authorization = if setup.resource_server {
             resource_server(&upstream, &base, &clock, !setup.read_only)
         } else {
-            let facade = facade(&upstream, &base, &clock, &store, &key, setup.access);
+            let facade = facade(&upstream, &base, (&clock, &store, &key), &setup);
             Authorization {
                 resource: facade.resource().clone(),
                 check: Arc::new(facade.clone()),
@@ -294,16 +297,17 @@ fn resource_server(
 fn facade(
     upstream: &OAuthServer,
     base: &str,
-    clock: &Clock,
-    store: &Arc<dyn Store>,
-    key: &Arc<SealKey>,
-    access: Option<Duration>,
+    (clock, store, key): (&Clock, &Arc<dyn Store>, &Arc<SealKey>),
+    setup: &Setup,
 ) -> Facade {
     let url: Url = base.parse().unwrap();
     let smart = SmartClient::new(SmartOptions {
         base: upstream.fhir_base().parse().unwrap(),
         client_id: CLIENT_ID.to_owned(),
-        authentication: Authentication::Public,
+        authentication: match setup.secret {
+            Some(secret) => Authentication::Secret(Secret::new(secret)),
+            None => Authentication::Public,
+        },
         scope: "openid fhirUser user/*.rs offline_access".to_owned(),
         tls: Tls::default(),
         headers: Vec::new(),
@@ -318,7 +322,7 @@ fn facade(
         documents: ClientDocuments::new(Reach::Loopback).unwrap(),
         clock: clock.clone(),
         lifetimes: Lifetimes {
-            access: access.unwrap_or(Lifetimes::default().access),
+            access: setup.access.unwrap_or(Lifetimes::default().access),
             ..Lifetimes::default()
         },
     })

@@ -1,6 +1,7 @@
 //! Writes: who may, what the user is asked, and what a confirmation is good
 //! for. A recorder in the place of the FHIR server sees what is sent.
 
+mod canaries;
 mod confirmation;
 mod delete;
 mod read_only;
