@@ -5,6 +5,9 @@
 //! logs whole requests and answers at `debug`, the HTTP clients log URLs), so
 //! their levels are capped whatever level is asked for.
 
+#[cfg(feature = "otel")]
+mod telemetry;
+
 use std::{
     io::{self, IsTerminal},
     panic,
@@ -28,13 +31,33 @@ pub fn start(level: LogLevel, format: LogFormat) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     // Fails only when logging has been started before.
+    let lines = lines.with_filter(targets(level));
+    #[cfg(feature = "otel")]
+    let (export, failure) = match telemetry::start() {
+        Ok(export) => (export, None),
+        Err(error) => (None, Some(error)),
+    };
+    #[cfg(not(feature = "otel"))]
+    let export: Option<tracing_subscriber::layer::Identity> = None;
     let _ = tracing_subscriber::registry()
-        .with(lines.with_filter(targets(level)))
+        .with(export)
+        .with(lines)
         .try_init();
+    #[cfg(feature = "otel")]
+    if let Some(error) = failure {
+        tracing::error!(%error, "no spans are exported");
+    }
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!("{}", fault(place.as_deref()));
     }));
+}
+
+/// Hands over what waits to be exported. Not to be called from a runtime, which
+/// it would hold up.
+pub fn end() {
+    #[cfg(feature = "otel")]
+    telemetry::end();
 }
 
 /// What is said of a fault of our own. Its message is not: the system's own quote

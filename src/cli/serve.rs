@@ -43,7 +43,9 @@ pub fn run(flags: &Flags) -> ExitCode {
     for name in &config.without_effect {
         tracing::warn!("{name} is set, and has no effect over stdio");
     }
-    match start(&config) {
+    let result = start(&config);
+    logging::end();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", chain(&error));

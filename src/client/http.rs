@@ -15,6 +15,7 @@ use reqwest::{
     redirect, retry,
 };
 use tokio::time::Instant;
+use tracing::{Instrument, field::Empty};
 use url::Url;
 
 use super::{
@@ -201,11 +202,23 @@ impl HttpClient {
             }
             Ok(answer)
         };
+        let span = tracing::debug_span!(
+            "fhir",
+            request_id = %request.call.id(),
+            method = %request.method,
+            status = Empty,
+            bytes = Empty,
+        );
         let answer = tokio::time::timeout_at(deadline, sending)
+            .instrument(span.clone())
             .await
             .unwrap_or(Err(ClientError::Timeout {
                 after: self.shared.timeout,
             }));
+        if let Ok(answer) = &answer {
+            span.record("status", answer.status)
+                .record("bytes", answer.body.len());
+        }
         match &answer {
             Ok(answer) => tracing::debug!(
                 request_id = %request.call.id(),

@@ -5,7 +5,7 @@
 use std::{io, time::Instant};
 
 use rmcp::model::JsonObject;
-use tracing::Span;
+use tracing::{Span, field::Empty};
 
 use crate::{client::Call, model::Resource};
 
@@ -41,29 +41,36 @@ pub(super) struct CallLog {
     call: Call,
     begin: Instant,
     request_bytes: usize,
+    span: Span,
     is_written: bool,
 }
 
 impl CallLog {
     pub(super) fn begin(name: &str, call: Call, arguments: Option<&JsonObject>) -> Self {
+        let resource_type = arguments.and_then(resource_type);
+        let span = tracing::info_span!(
+            "call",
+            name,
+            resource_type,
+            request_id = %call.id(),
+            status = Empty,
+            request_bytes = Empty,
+            response_bytes = Empty,
+        );
         Self {
             name: name.to_owned(),
-            resource_type: arguments.and_then(resource_type),
+            resource_type,
             call,
             begin: Instant::now(),
             request_bytes: arguments.map_or(0, size),
+            span,
             is_written: false,
         }
     }
 
     /// The span that the call is worked on in.
     pub(super) fn span(&self) -> Span {
-        tracing::info_span!(
-            "call",
-            name = self.name,
-            resource_type = self.resource_type,
-            request_id = %self.call.id(),
-        )
+        self.span.clone()
     }
 
     /// Writes how it ended, and how long the answer is.
@@ -73,6 +80,10 @@ impl CallLog {
 
     fn write(&mut self, status: Status, response_bytes: usize) {
         self.is_written = true;
+        self.span
+            .record("status", status.name())
+            .record("request_bytes", self.request_bytes)
+            .record("response_bytes", response_bytes);
         tracing::info!(
             name = self.name,
             resource_type = self.resource_type,

@@ -12,6 +12,8 @@ mod audit;
 mod broken_anywhere;
 /// What must be in no log.
 mod canaries;
+/// The same of sign-ins and tokens.
+mod canaries_of_tokens;
 /// The binary: exit codes, output, subcommands.
 mod cli;
 /// `validate`: what it shows, and in which form.
@@ -97,6 +99,9 @@ mod sse;
 mod stdio;
 /// Parts that several tests stand on.
 mod support;
+/// Spans that go out.
+#[cfg(feature = "otel")]
+mod telemetry;
 /// Bindings and codes.
 mod terminology;
 /// Certificates.
