@@ -10,7 +10,10 @@ use super::{
     ConfigError, DataSource, Environment, Flags, TransportKind, Upstream, boolean, env,
     is_loopback, upstream::Method, web_url,
 };
-use crate::{auth::smart::Authentication, client::Secret};
+use crate::{
+    auth::smart::Authentication,
+    client::{Secret, service_base},
+};
 
 /// Fewest characters of `FHIR_MCP_SEAL_KEY`.
 const MIN_SEAL_KEY: usize = 32;
@@ -346,6 +349,5 @@ fn check_url(public: Option<&Url>, host: &str) -> Result<(), AuthorizationError>
 
 /// Whether nobody between can read what goes there.
 fn is_private_enough(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(host))
+    url.scheme() == "https" || (url.scheme() == "http" && service_base::is_loopback(url))
 }

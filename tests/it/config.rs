@@ -123,6 +123,21 @@ fn what_is_missing_or_nonsense_is_named() {
 }
 
 #[test]
+fn proxies_are_addresses_and_ranges() {
+    let config = |value| config(&[], &[BASE, ("FHIR_MCP_TRUSTED_PROXIES", value)]);
+    let proxies = config("10.0.0.1, 192.0.2.0/24 2001:db8::/32")
+        .unwrap()
+        .trusted_proxies;
+    let proxies: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.1/32", "192.0.2.0/24", "2001:db8::/32"]);
+    // Whoever believes everybody is told any address by anybody.
+    for wrong in ["proxy.example", "10.0.0.0/33", "*", "0.0.0.0/0", "::/0"] {
+        let error = config(wrong).unwrap_err().to_string();
+        assert!(error.contains("FHIR_MCP_TRUSTED_PROXIES"), "{error}");
+    }
+}
+
+#[test]
 fn stdio_listens_nowhere_so_any_host_will_do() {
     let variables = [BASE, ("FHIR_MCP_HOST", "0.0.0.0")];
     assert!(config(&["--transport", "stdio"], &variables).is_ok());

@@ -1,9 +1,12 @@
 //! MCP clients: who they say they are, and where answers to them may go.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::{Facade, OAuthError, parameters::Parameters};
-use crate::auth::seal::{equal, hash};
+use crate::{
+    auth::seal::{equal, hash},
+    client::service_base::is_loopback,
+};
 
 /// A client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub(super) fn redirect_uri(uri: &str) -> Option<Url> {
     let url = Url::parse(uri).ok()?;
     let allowed = match url.scheme() {
         "https" => url.host().is_some(),
-        "http" => url.host().is_some_and(|host| is_loopback(&host)),
+        "http" => is_loopback(&url),
         _ => false,
     };
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
@@ -59,14 +62,6 @@ pub(super) fn redirect_uri(uri: &str) -> Option<Url> {
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     (allowed && plain && clean).then_some(url)
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
 }
 
 /// A name as it may be shown: without control, formatting and direction
