@@ -71,8 +71,7 @@ async fn the_page_names_client_scopes_and_where_the_answer_goes() {
 
 #[tokio::test]
 async fn the_page_cannot_be_framed_kept_or_scripted() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let answer = Browser::default()
         .get(&Browser::url(&server, &client, &[]))
         .await;
@@ -145,8 +144,7 @@ async fn behind_a_proxy_every_url_is_the_public_one() {
 
 #[tokio::test]
 async fn before_consent_nothing_is_kept_and_nobody_else_is_asked() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     for _ in 0..20 {
         Browser::default().open(&server, &client, &[]).await;
     }
@@ -156,10 +154,7 @@ async fn before_consent_nothing_is_kept_and_nobody_else_is_asked() {
 
 #[tokio::test]
 async fn who_does_not_allow_is_believed() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&server, &client, &[]).await;
+    let (server, _, mut browser, page) = Deployment::asking().await;
     let answer = browser.decide(&server, &page, "deny").await;
     let url = location(&answer);
     assert!(url.starts_with(REDIRECT));
@@ -173,8 +168,7 @@ async fn who_does_not_allow_is_believed() {
 /// A page of another site sends the form: it has no cookie, or another's.
 #[tokio::test]
 async fn a_form_from_elsewhere_decides_nothing() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let page = Browser::default().open(&server, &client, &[]).await;
     let mut victim = Browser::default();
     let answer = victim.decide(&server, &page, "allow").await;
@@ -187,10 +181,7 @@ async fn a_form_from_elsewhere_decides_nothing() {
 
 #[tokio::test]
 async fn a_form_with_another_origin_is_refused() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&server, &client, &[]).await;
+    let (server, _, browser, page) = Deployment::asking().await;
     let body = form_body(&[("request", &sealed(&page)), ("decision", "allow")]);
     let cookie = browser
         .0
@@ -208,10 +199,7 @@ async fn a_form_with_another_origin_is_refused() {
 
 #[tokio::test]
 async fn a_changed_or_old_form_decides_nothing() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&server, &client, &[]).await;
+    let (server, _, mut browser, page) = Deployment::asking().await;
     let changed = page.replace(&sealed(&page), &format!("{}A", sealed(&page)));
     let answer = browser.decide(&server, &changed, "allow").await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
@@ -223,10 +211,7 @@ async fn a_changed_or_old_form_decides_nothing() {
 /// A client id is sealed with the same key, and must not pass for a request.
 #[tokio::test]
 async fn what_was_sealed_for_another_purpose_decides_nothing() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&server, &client, &[]).await;
+    let (server, client, mut browser, page) = Deployment::asking().await;
     let other = page.replace(&sealed(&page), client.strip_prefix("fhir_mcp_").unwrap());
     let answer = browser.decide(&server, &other, "allow").await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
@@ -234,8 +219,7 @@ async fn what_was_sealed_for_another_purpose_decides_nothing() {
 
 #[tokio::test]
 async fn redirects_must_match_to_the_letter() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     for uri in [
         "",
         "https://evil.example/cb",
@@ -257,8 +241,7 @@ async fn redirects_must_match_to_the_letter() {
 
 /// Asks for authorization in a way that must not do: what the client is told.
 async fn refused(changes: &[(&str, &str)]) -> String {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let answer = plain().get(Browser::url(&server, &client, changes));
     let answer = answer.send().await.unwrap();
     // Anyone can register a client: nobody is sent to one before they have
@@ -306,8 +289,7 @@ async fn scopes_of_others_are_not_to_be_had() {
 
 #[tokio::test]
 async fn a_parameter_may_not_stand_twice() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let url = Browser::url(&server, &client, &[]);
     let url = format!("{url}&redirect_uri=https://evil.example");
     let answer = plain().get(url).send().await.unwrap();
@@ -316,8 +298,7 @@ async fn a_parameter_may_not_stand_twice() {
 
 #[tokio::test]
 async fn upstream_gets_a_request_of_our_own() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     server.sign_in(&client, "fhir.read").await;
     let request = server.upstream.behaviour().authorizations[0].clone();
     assert_eq!(request["aud"], server.upstream.fhir_base());
@@ -336,8 +317,7 @@ async fn upstream_gets_a_request_of_our_own() {
 
 #[tokio::test]
 async fn two_clients_with_one_state_do_not_meet() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let (mut first, mut second) = (Browser::default(), Browser::default());
     let page = first.open(&server, &client, &[]).await;
     let back_first = first.agree(&server, &page).await;
@@ -353,8 +333,7 @@ async fn two_clients_with_one_state_do_not_meet() {
 /// An attacker signs in as themselves and lets the victim finish.
 #[tokio::test]
 async fn a_sign_in_ends_in_the_browser_where_it_began() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let mut attacker = Browser::default();
     let page = attacker.open(&server, &client, &[]).await;
     let back = attacker.agree(&server, &page).await;
@@ -369,10 +348,7 @@ async fn a_sign_in_ends_in_the_browser_where_it_began() {
 
 #[tokio::test]
 async fn the_way_back_is_gone_once() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&server, &client, &[]).await;
+    let (server, _, mut browser, page) = Deployment::asking().await;
     let back = browser.agree(&server, &page).await;
     let cookies = browser.clone();
     assert_eq!(browser.get(&back).await.status(), StatusCode::SEE_OTHER);
@@ -383,10 +359,7 @@ async fn the_way_back_is_gone_once() {
 
 #[tokio::test]
 async fn the_way_back_takes_ten_minutes_at_most() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&server, &client, &[]).await;
+    let (server, _, mut browser, page) = Deployment::asking().await;
     let back = browser.agree(&server, &page).await;
     server.clock.advance(Duration::from_secs(600));
     assert_eq!(browser.get(&back).await.status(), StatusCode::BAD_REQUEST);
@@ -468,10 +441,7 @@ async fn each_client_needs_consent_of_its_own() {
 
 #[tokio::test]
 async fn what_waits_for_the_way_back_is_bounded() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut browser = Browser::default();
-    let page = browser.open(&server, &client, &[]).await;
+    let (server, _, mut browser, page) = Deployment::asking().await;
     for number in 0..MAX_ENTRIES {
         let key = Key::new(Kind::Login, &number.to_string());
         let lifetime = Duration::from_secs(60);

@@ -29,9 +29,7 @@ async fn works(server: &Deployment, token: &Value) -> bool {
 
 #[tokio::test]
 async fn a_user_who_signed_in_reads_as_themselves() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, _, tokens) = Deployment::signed_in("fhir.read").await;
     assert_eq!(tokens["token_type"], "Bearer");
     assert_eq!(tokens["scope"], "fhir.read");
     let answer = server.read(text(&tokens["access_token"])).await;
@@ -44,8 +42,7 @@ async fn a_user_who_signed_in_reads_as_themselves() {
 /// A record may be shared, and a subject never is.
 #[tokio::test]
 async fn a_user_is_who_the_id_token_is_about() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let mut principals = Vec::new();
     for user in [
         ("1", "Practitioner/one"),
@@ -64,9 +61,7 @@ async fn a_user_is_who_the_id_token_is_about() {
 /// Neither side sees a token of the other.
 #[tokio::test]
 async fn tokens_stay_on_their_side() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.write").await;
+    let (server, _, tokens) = Deployment::signed_in("fhir.write").await;
     assert!(!tokens.to_string().contains("upstream"));
     server.read(text(&tokens["access_token"])).await;
     let seen = {
@@ -83,8 +78,7 @@ async fn tokens_stay_on_their_side() {
 
 #[tokio::test]
 async fn a_code_is_redeemed_once_and_a_second_time_ends_all() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let code = code(&server, &client).await;
     let (_, tokens) = server.redeem(&client, &code).await;
     assert!(works(&server, &tokens["access_token"]).await);
@@ -102,8 +96,7 @@ async fn a_code_is_redeemed_once_and_a_second_time_ends_all() {
 
 #[tokio::test]
 async fn a_code_expires() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let code = code(&server, &client).await;
     server.clock.advance(Duration::from_secs(61));
     assert_eq!(
@@ -114,8 +107,7 @@ async fn a_code_expires() {
 
 #[tokio::test]
 async fn a_code_is_of_its_client() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let code = code(&server, &client).await;
     let other = server.client().await;
     let (_, answer) = server.redeem(&other, &code).await;
@@ -129,8 +121,7 @@ async fn a_code_is_of_its_client() {
 
 #[tokio::test]
 async fn a_code_needs_its_verifier_and_redirect() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let longer = format!("{VERIFIER}x");
     for (verifier, redirect) in [
         (longer.as_str(), REDIRECT),
@@ -219,8 +210,7 @@ async fn a_secret_may_come_as_basic() {
 
 #[tokio::test]
 async fn other_grants_are_not_known() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     for grant in ["password", "client_credentials", "implicit"] {
         let form = [("grant_type", grant), ("client_id", &*client)];
         let (_, answer) = server.token(&form).await;
@@ -230,8 +220,7 @@ async fn other_grants_are_not_known() {
 
 #[tokio::test]
 async fn a_token_for_another_resource_is_not_given_out() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let code = code(&server, &client).await;
     let (_, answer) = server
         .token(&[
@@ -248,9 +237,7 @@ async fn a_token_for_another_resource_is_not_given_out() {
 
 #[tokio::test]
 async fn an_access_token_expires_and_is_refreshed() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, tokens) = Deployment::signed_in("fhir.read").await;
     let lifetime = tokens["expires_in"].as_u64().unwrap();
     server.clock.advance(Duration::from_secs(lifetime));
     assert!(!works(&server, &tokens["access_token"]).await);
@@ -264,8 +251,7 @@ async fn an_access_token_expires_and_is_refreshed() {
 
 #[tokio::test]
 async fn a_refresh_token_that_comes_twice_ends_the_session() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
+    let (server, client) = Deployment::with_client().await;
     let first = server.sign_in(&client, "fhir.read").await;
     let (_, second) = server.refresh(&client, text(&first["refresh_token"])).await;
     assert!(works(&server, &second["access_token"]).await);
@@ -285,9 +271,7 @@ async fn a_refresh_token_that_comes_twice_ends_the_session() {
 
 #[tokio::test]
 async fn of_many_refreshes_at_once_one_wins_at_most() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, tokens) = Deployment::signed_in("fhir.read").await;
     let token = text(&tokens["refresh_token"]);
     let all = (0..20).map(|_| server.refresh(&client, token));
     let answers = futures::future::join_all(all).await;
@@ -299,9 +283,7 @@ async fn of_many_refreshes_at_once_one_wins_at_most() {
 
 #[tokio::test]
 async fn a_refresh_token_is_of_its_client() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, _, tokens) = Deployment::signed_in("fhir.read").await;
     let thief = server.client().await;
     let (status, _) = server.refresh(&thief, text(&tokens["refresh_token"])).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
@@ -310,9 +292,7 @@ async fn a_refresh_token_is_of_its_client() {
 
 #[tokio::test]
 async fn a_made_up_refresh_token_ends_nothing() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, tokens) = Deployment::signed_in("fhir.read").await;
     for token in [
         "x",
         "fhir_mcp_x.y",
@@ -327,9 +307,7 @@ async fn a_made_up_refresh_token_ends_nothing() {
 
 #[tokio::test]
 async fn a_refresh_narrows_and_never_widens() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, tokens) = Deployment::signed_in("fhir.read").await;
     let form = [
         ("grant_type", "refresh_token"),
         ("client_id", &*client),
@@ -346,9 +324,7 @@ async fn a_refresh_narrows_and_never_widens() {
 
 #[tokio::test]
 async fn a_session_ends_after_thirty_days() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let mut tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, mut tokens) = Deployment::signed_in("fhir.read").await;
     for _ in 0..29 {
         server.clock.advance(Duration::from_secs(24 * 60 * 60));
         tokens = server
@@ -366,9 +342,7 @@ async fn a_session_ends_after_thirty_days() {
 
 #[tokio::test]
 async fn a_revoked_session_is_over() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, tokens) = Deployment::signed_in("fhir.read").await;
     let revoke = |client: String| {
         let body = form_body(&[
             ("client_id", &client),
@@ -385,9 +359,7 @@ async fn a_revoked_session_is_over() {
 
 #[tokio::test]
 async fn the_store_holds_no_token() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, _, tokens) = Deployment::signed_in("fhir.read").await;
     let access = text(&tokens["access_token"]);
     let key = Key::new(Kind::Access, access);
     let value = server.memory.get(key.clone()).await.unwrap().unwrap();
@@ -451,9 +423,7 @@ async fn a_call_that_is_cancelled_loses_no_upstream_tokens() {
 /// The FHIR server forgets a token before its time.
 #[tokio::test]
 async fn a_refused_upstream_token_is_refreshed() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, _, tokens) = Deployment::signed_in("fhir.read").await;
     server.upstream.behaviour().forget_access_tokens();
     let answer = server.read(text(&tokens["access_token"])).await;
     assert_eq!(answer["isError"], false, "{answer}");
@@ -461,9 +431,7 @@ async fn a_refused_upstream_token_is_refreshed() {
 
 #[tokio::test]
 async fn a_user_whom_upstream_forgets_signs_in_again() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, _, tokens) = Deployment::signed_in("fhir.read").await;
     server.upstream.behaviour().forget_access_tokens();
     server.upstream.behaviour().forget_refresh_tokens();
     let answer = server.read(text(&tokens["access_token"])).await;
@@ -503,9 +471,7 @@ async fn without_an_upstream_refresh_token_a_refusal_ends_no_session() {
 
 #[tokio::test]
 async fn after_a_restart_clients_are_known_and_users_sign_in_again() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, tokens) = Deployment::signed_in("fhir.read").await;
     let server = server.again(false).await;
     assert!(!works(&server, &tokens["access_token"]).await);
     let (_, answer) = server
@@ -518,9 +484,7 @@ async fn after_a_restart_clients_are_known_and_users_sign_in_again() {
 
 #[tokio::test]
 async fn with_a_store_that_lasts_a_session_does() {
-    let server = Deployment::facade().await;
-    let client = server.client().await;
-    let tokens = server.sign_in(&client, "fhir.read").await;
+    let (server, client, tokens) = Deployment::signed_in("fhir.read").await;
     let server = server.again(true).await;
     let answer = server.read(text(&tokens["access_token"])).await;
     assert_eq!(answer["isError"], false);

@@ -69,6 +69,31 @@ async fn answering(reply: impl Fn(usize) -> (u16, Value) + Send + Sync + 'static
     .await
 }
 
+/// An EHR whose tokens differ from good ones in these members.
+async fn renewing(changes: &[(&'static str, Value)]) -> Ehr {
+    let changes = changes.to_vec();
+    answering(move |number| {
+        let mut reply = token(number);
+        for (name, value) in &changes {
+            reply[*name] = value.clone();
+        }
+        (200, reply)
+    })
+    .await
+}
+
+/// The refresh tokens that are used for two tokens.
+async fn used_up_by_two(ehr: &Ehr) -> Vec<String> {
+    let credential = user(ehr, old());
+    credential.tokens().await.unwrap();
+    credential.tokens().await.unwrap();
+    let forms = ehr.token_forms();
+    forms
+        .iter()
+        .map(|form| form["refresh_token"].clone())
+        .collect()
+}
+
 async fn refusing() -> Ehr {
     answering(|_| (400, json!({"error": "invalid_grant"}))).await
 }
@@ -138,39 +163,12 @@ fn renewal() -> Vec<Case> {
             assert_eq!(ehr.requests("/token").len(), 1);
         }),
         case!("a rotated refresh token replaces the old one", {
-            let ehr = answering(|number| {
-                let mut reply = token(number);
-                reply["expires_in"] = json!(0);
-                (200, reply)
-            })
-            .await;
-            let credential = user(&ehr, old());
-            credential.tokens().await.unwrap();
-            credential.tokens().await.unwrap();
-            let used: Vec<_> = ehr
-                .token_forms()
-                .iter()
-                .map(|form| form["refresh_token"].clone())
-                .collect();
-            assert_eq!(used, ["refresh-0", "refresh-1"]);
+            let ehr = renewing(&[("expires_in", json!(0))]).await;
+            assert_eq!(used_up_by_two(&ehr).await, ["refresh-0", "refresh-1"]);
         }),
         case!("one that is not rotated stays", {
-            let ehr = answering(|number| {
-                let mut reply = token(number);
-                reply["expires_in"] = json!(0);
-                reply["refresh_token"] = Value::Null;
-                (200, reply)
-            })
-            .await;
-            let credential = user(&ehr, old());
-            credential.tokens().await.unwrap();
-            credential.tokens().await.unwrap();
-            let used: Vec<_> = ehr
-                .token_forms()
-                .iter()
-                .map(|form| form["refresh_token"].clone())
-                .collect();
-            assert_eq!(used, ["refresh-0", "refresh-0"]);
+            let ehr = renewing(&[("expires_in", json!(0)), ("refresh_token", Value::Null)]).await;
+            assert_eq!(used_up_by_two(&ehr).await, ["refresh-0", "refresh-0"]);
         }),
         case!("the request is that of the specification", {
             let ehr = Ehr::good().await;
@@ -186,12 +184,7 @@ fn renewal() -> Vec<Case> {
             assert_eq!(grant.user.as_deref(), Some("Practitioner/1"));
         }),
         case!("fewer scopes than before are taken over", {
-            let ehr = answering(|number| {
-                let mut reply = token(number);
-                reply["scope"] = json!("patient/Patient.r");
-                (200, reply)
-            })
-            .await;
+            let ehr = renewing(&[("scope", json!("patient/Patient.r"))]).await;
             let grant = user(&ehr, old()).grant().await.unwrap();
             assert_eq!(grant.scope.as_deref(), Some("patient/Patient.r"));
         }),
@@ -209,12 +202,7 @@ fn renewal() -> Vec<Case> {
             assert_eq!(ehr.requests("/token").len(), 1);
         }),
         case!("client credentials are asked for anew", {
-            let ehr = answering(|number| {
-                let mut reply = token(number);
-                reply["expires_in"] = json!(0);
-                (200, reply)
-            })
-            .await;
+            let ehr = renewing(&[("expires_in", json!(0))]).await;
             let secret = Authentication::Secret(Secret::new("s"));
             let client = ehr.client_with(secret, "system/*.rs");
             let credential = TokenCredential::of_system(Arc::new(client));

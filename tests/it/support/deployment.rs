@@ -79,6 +79,28 @@ impl Deployment {
         Self::start(Setup::default()).await
     }
 
+    /// A facade, and a client that is registered there.
+    pub(crate) async fn with_client() -> (Self, String) {
+        let server = Self::facade().await;
+        let client = server.client().await;
+        (server, client)
+    }
+
+    /// The same before the page on which the user decides.
+    pub(crate) async fn asking() -> (Self, String, Browser, String) {
+        let (server, client) = Self::with_client().await;
+        let mut browser = Browser::default();
+        let page = browser.open(&server, &client, &[]).await;
+        (server, client, browser, page)
+    }
+
+    /// The same after the whole way: with what the token endpoint answered.
+    pub(crate) async fn signed_in(scope: &str) -> (Self, String, Value) {
+        let (server, client) = Self::with_client().await;
+        let tokens = server.sign_in(&client, scope).await;
+        (server, client, tokens)
+    }
+
     pub(crate) async fn resource_server() -> Self {
         Self::start(Setup {
             resource_server: true,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, Client, Connection, Recorder, Reply, allowing, call,
-    confirmation::{outcome, question, yes},
+    confirmation::{confirmed, outcome, sealed},
     stored_patient,
 };
 use crate::support::log::Log;
@@ -75,11 +75,8 @@ async fn no_question_is_logged() {
     let client = Client::connect(&server, Connection::ModernHttp, Answer::Silence).await;
     for (tool, arguments) in &calls()[..3] {
         let request = call(tool, arguments);
-        let state = question(&client, request.clone()).await.request_state;
-        let state = state.unwrap();
-        let confirmed = request
-            .with_request_state(state.clone())
-            .with_input_responses(yes());
+        let state = sealed(&client, &request).await;
+        let confirmed = confirmed(request, &state);
         outcome(&client, confirmed.clone()).await;
         let (succeeded, _) = outcome(&client, confirmed).await;
         assert!(!succeeded);

@@ -60,17 +60,27 @@ async fn only_who_confirms_writes() {
 }
 
 /// The question that a call is answered with.
-pub(super) async fn question(
-    client: &Client,
-    request: CallToolRequestParams,
-) -> InputRequiredResult {
+async fn question(client: &Client, request: CallToolRequestParams) -> InputRequiredResult {
     match client.service.call_tool_once(request).await.unwrap() {
         CallToolResponse::InputRequired(question) => question,
         other => panic!("{other:?}"),
     }
 }
 
-pub(super) fn yes() -> BTreeMap<String, Value> {
+/// The state that comes with it.
+pub(super) async fn sealed(client: &Client, request: &CallToolRequestParams) -> String {
+    let question = question(client, request.clone()).await;
+    question.request_state.unwrap()
+}
+
+/// The call again, with the state and with what the user said.
+pub(super) fn confirmed(request: CallToolRequestParams, state: &str) -> CallToolRequestParams {
+    request
+        .with_request_state(state)
+        .with_input_responses(yes())
+}
+
+fn yes() -> BTreeMap<String, Value> {
     let yes = json!({"action": "accept", "content": {"confirm": true}});
     BTreeMap::from([("confirmation".to_owned(), yes)])
 }
@@ -98,15 +108,7 @@ async fn a_confirmation_is_good_for_its_call_once() {
         for (tool, arguments, sent) in calls() {
             let name = format!("{how:?} {tool} {arguments}");
             let request = call(tool, &arguments);
-            let state = question(&client, request.clone())
-                .await
-                .request_state
-                .unwrap();
-            let confirmed = |request: CallToolRequestParams, state: &str| {
-                request
-                    .with_request_state(state)
-                    .with_input_responses(yes())
-            };
+            let state = sealed(&client, &request).await;
             let before = recorder.writes().len();
 
             let mut altered_arguments = arguments.clone();
@@ -185,17 +187,12 @@ async fn a_declined_question_cannot_be_accepted_later() {
     let client = Client::connect(&server, Connection::ModernLines, Answer::Silence).await;
     for (tool, arguments, _) in calls() {
         let request = call(tool, &arguments);
-        let state = question(&client, request.clone())
-            .await
-            .request_state
-            .unwrap();
+        let state = sealed(&client, &request).await;
         let no = BTreeMap::from([("confirmation".to_owned(), json!({"action": "decline"}))]);
         let declined = request.clone().with_request_state(&*state);
         let (succeeded, text) = outcome(&client, declined.with_input_responses(no)).await;
         assert!(!succeeded && text.contains("declined"), "{text}");
-        let accepted = request
-            .with_request_state(state)
-            .with_input_responses(yes());
+        let accepted = confirmed(request, &state);
         let (succeeded, text) = outcome(&client, accepted).await;
         assert!(!succeeded && text.contains("used before"), "{text}");
     }
@@ -216,14 +213,9 @@ async fn a_confirmation_that_comes_late_is_none() {
         for (tool, arguments, _) in calls() {
             let request = call(tool, &arguments);
             let (succeeded, text) = if Connection::MODERN.contains(&how) {
-                let state = question(&client, request.clone())
-                    .await
-                    .request_state
-                    .unwrap();
+                let state = sealed(&client, &request).await;
                 tokio::time::sleep(within * 20).await;
-                let late = request
-                    .with_request_state(state)
-                    .with_input_responses(yes());
+                let late = confirmed(request, &state);
                 outcome(&client, late).await
             } else {
                 client.call(request).await.unwrap()
@@ -263,15 +255,10 @@ async fn a_confirmation_is_good_for_its_user() {
     let client = Client::connect(&server, Connection::ModernHttp, Answer::Silence).await;
     for (tool, arguments, _) in calls() {
         let request = call(tool, &arguments);
-        let state = question(&client, request.clone())
-            .await
-            .request_state
-            .unwrap();
+        let state = sealed(&client, &request).await;
         // The same server, for a caller who is signed in.
         let other = signed_in(&server, "someone").await;
-        let stolen = request
-            .with_request_state(state)
-            .with_input_responses(yes());
+        let stolen = confirmed(request, &state);
         let (succeeded, text) = outcome(&other, stolen).await;
         assert!(!succeeded && text.contains("does not hold"), "{text}");
     }

@@ -4,26 +4,14 @@ use fhir_mcp_server::mcp::WriteOptions;
 use serde_json::json;
 
 use super::{
-    Answer, Client, Connection, Recorder, Reply, STORED, allowing, allowing_with, call,
+    Answer, Client, Connection, Recorder, Reply, VERSIONS, allowing, allowing_with, call,
     stored_patient,
 };
 
 #[tokio::test]
 async fn a_deletion_removes_the_version_that_the_user_saw() {
-    for (etag, stored, if_match) in [
-        (Some("W/\"7\""), STORED, Some("W/\"7\"")),
-        (Some("\"abc\""), STORED, Some("\"abc\"")),
-        (None, STORED, Some("W/\"7\"")),
-        (None, r#"{"resourceType":"Patient","id":"1"}"#, None),
-    ] {
-        let recorder = Recorder::scripted(move |_, request| match request.method.as_str() {
-            "GET" => match etag {
-                Some(etag) => Reply::with_headers(200, &[("etag", etag)], stored),
-                None => Reply::with_headers(200, &[], stored),
-            },
-            _ => stored_patient(request),
-        })
-        .await;
+    for (etag, stored, if_match) in VERSIONS {
+        let recorder = Recorder::storing(etag, stored).await;
         let server = recorder.server(allowing());
         for how in [Connection::ModernLines, Connection::LegacyLines] {
             let client = Client::connect(&server, how, Answer::Accept).await;

@@ -37,6 +37,15 @@ use crate::support::fhir_server::{BASE_PATH, FhirServer, Reply, Request};
 /// What is stored, in version 7.
 const STORED: &str = r#"{"resourceType":"Patient","id":"1","meta":{"versionId":"7"},"active":true,"birthDate":"1990-01-01"}"#;
 
+/// How servers tell the version of what is stored: ETag, resource, and what
+/// stands for it in `If-Match`.
+const VERSIONS: [(Option<&str>, &str, Option<&str>); 4] = [
+    (Some("W/\"7\""), STORED, Some("W/\"7\"")),
+    (Some("\"abc\""), STORED, Some("\"abc\"")),
+    (None, STORED, Some("W/\"7\"")),
+    (None, r#"{"resourceType":"Patient","id":"1"}"#, None),
+];
+
 /// A FHIR server that records, and MCP servers in front of it.
 struct Recorder {
     fhir: FhirServer,
@@ -54,6 +63,18 @@ impl Recorder {
         let client = HttpClient::new(HttpOptions::new(fhir.base())).unwrap();
         let source = Source::Http(client);
         Self { fhir, source }
+    }
+
+    /// With this resource under each id.
+    async fn storing(etag: Option<&'static str>, stored: &'static str) -> Self {
+        Self::scripted(move |_, request| match request.method.as_str() {
+            "GET" => match etag {
+                Some(etag) => Reply::with_headers(200, &[("etag", etag)], stored),
+                None => Reply::with_headers(200, &[], stored),
+            },
+            _ => stored_patient(request),
+        })
+        .await
     }
 
     fn server(&self, options: Options) -> mcp::FhirServer {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Answer, Client, call,
-    confirmation::{outcome, question, yes},
+    confirmation::{confirmed, outcome, sealed},
 };
 use crate::support::{oauth_server::OAuthServer, program, running::Running};
 
@@ -46,11 +46,8 @@ async fn is_taken(
     let payload = json!({"resourceType": "Patient", "id": "one", "active": false});
     let arguments = json!({"type": "Patient", "id": "one", "payload": payload});
     let request = call("update", &arguments);
-    let asked = question(&asking, request.clone()).await;
-    let state = asked.request_state.unwrap();
-    let confirmed = request
-        .with_request_state(state)
-        .with_input_responses(yes());
+    let state = sealed(&asking, &request).await;
+    let confirmed = confirmed(request, &state);
     let (succeeded, text) = outcome(&answering, confirmed).await;
     assert!(succeeded || text.contains("does not hold"), "{text}");
     succeeded

@@ -4,7 +4,8 @@ use fhir_mcp_server::mcp::{Options, WriteOptions};
 use serde_json::json;
 
 use super::{
-    Answer, Client, Connection, Recorder, Reply, STORED, allowing_with, call, found, stored_patient,
+    Answer, Client, Connection, Recorder, Reply, STORED, VERSIONS, allowing_with, call, found,
+    stored_patient,
 };
 
 fn unasked() -> Options {
@@ -21,20 +22,8 @@ async fn client(recorder: &Recorder) -> Client {
 
 #[tokio::test]
 async fn an_update_replaces_the_version_that_was_read() {
-    for (etag, stored, if_match) in [
-        (Some("W/\"7\""), STORED, Some("W/\"7\"")),
-        (Some("\"abc\""), STORED, Some("\"abc\"")),
-        (None, STORED, Some("W/\"7\"")),
-        (None, r#"{"resourceType":"Patient","id":"1"}"#, None),
-    ] {
-        let recorder = Recorder::scripted(move |_, request| match request.method.as_str() {
-            "GET" => match etag {
-                Some(etag) => Reply::with_headers(200, &[("etag", etag)], stored),
-                None => Reply::with_headers(200, &[], stored),
-            },
-            _ => stored_patient(request),
-        })
-        .await;
+    for (etag, stored, if_match) in VERSIONS {
+        let recorder = Recorder::storing(etag, stored).await;
         let client = client(&recorder).await;
         let arguments =
             json!({"type": "Patient", "id": "1", "payload": {"resourceType": "Patient"}});
