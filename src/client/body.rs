@@ -184,7 +184,10 @@ pub fn decode(
 }
 
 /// [`decode`] with another way to read the resource.
-pub(super) fn decode_by(
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_by(
     answer: &Answer,
     expectation: &Expectation,
     read: impl FnOnce(&[u8]) -> Reading<Resource>,

@@ -18,7 +18,7 @@ pub mod service_base;
 pub mod tls;
 
 pub use audit::AuditLog;
-pub use body::{BodyError, Decoded, Expectation, HttpFailure, decode};
+pub use body::{BodyError, Decoded, Expectation, HttpFailure, decode, decode_by};
 pub use call::Call;
 use call::Trail;
 pub use capability::Capabilities;

@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 
 use super::read;
 use crate::{
-    client::{BodyError, Decoded, Expectation, decode},
+    client::{BodyError, Decoded, Expectation, decode_by},
     mcp::{
         FhirServer,
         arguments::{self, Validate},
@@ -121,10 +121,10 @@ async fn issues_of(
     };
     let interaction = read::interaction(resource_type(name)?, id);
     let answer = server.send(&interaction).await?;
-    match decode(&answer, &Expectation::of(&interaction), server.validator()) {
-        Ok(Decoded::Resource(_)) if profile.is_some() => {
-            Ok(server.validator().read_as(&answer.body, profile).issues)
-        }
+    let decoded = decode_by(&answer, &Expectation::of(&interaction), |body| {
+        server.validator().read_as(body, profile)
+    });
+    match decoded {
         Ok(Decoded::Resource(reading)) => Ok(reading.issues),
         Ok(Decoded::Nothing) => Err(BodyError::Empty.into()),
         // That it is no resource at all is a finding, too.
