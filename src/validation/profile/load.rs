@@ -39,8 +39,8 @@ type Refusal = (String, String);
 /// without snapshot.
 ///
 /// Errors: a definition that is no profile of an R4 type, an element that the
-/// type does not have, re-slicing, a slice of an element that is not sliced,
-/// what loosens the base.
+/// type does not have, a slice of an element or slice that is not sliced, what
+/// loosens the base.
 pub(super) fn build(
     definition: &Value,
     base: &mut dyn FnMut(&str) -> Result<Element, ProfileError>,
@@ -142,9 +142,6 @@ fn element_of<'e>(
             Some((name, slice)) => (name, Some(slice)),
             None => (step, None),
         };
-        if slice.is_some_and(|slice| slice.contains('/')) {
-            return Err(refuse("slices of slices are not supported".to_owned()));
-        }
         let owner = owner(at, name).map_err(refuse)?;
         let (index, definition, variant) = find(owner, name)
             .ok_or_else(|| refuse(format!("{} has no element {name}", owner.name)))?;
@@ -154,13 +151,15 @@ fn element_of<'e>(
         if let (Some(variant), None) = (variant, slice) {
             constrain::only_types(child, definition, variant);
         }
-        at = match slice.or(variant.map(|_| name)) {
-            None => child,
-            Some(slice) => {
-                let last = steps.peek().is_none();
-                slice_of(child, slice, owner, last, strict).map_err(refuse)?
-            }
-        };
+        at = child;
+        let slice = slice.or(variant.map(|_| name)).unwrap_or_default();
+        // Of the slice `a/b`, a slice of the slice `a`, the ends of both names.
+        let ends = slice.match_indices('/').map(|(end, _)| end);
+        for end in ends.chain([slice.len()]).filter(|end| *end > 0) {
+            let name = slice.get(..end).unwrap_or(slice);
+            let last = steps.peek().is_none() && end == slice.len();
+            at = slice_of(at, name, owner, last, strict).map_err(refuse)?;
+        }
     }
     Ok(at)
 }
@@ -198,8 +197,12 @@ fn slice_of<'e>(
             let untold = || (!strict).then(|| Slicing::by(Vec::new(), SlicingRules::Open));
             let slicing = slicing.or_else(untold);
             of.slicing = Some(slicing.ok_or("a slice of an element without slicing")?);
+            let sliced = of.slice.as_deref().and_then(|own| of.id.strip_suffix(own));
             let mut slice = Element {
-                id: format!("{}:{name}", of.id),
+                id: match sliced {
+                    Some(before) => format!("{before}{name}"),
+                    None => format!("{}:{name}", of.id),
+                },
                 name: of.name.clone(),
                 slice: Some(name.to_owned()),
                 base: of.base,

@@ -13,11 +13,7 @@ use super::{
     walk::{Value, Walk, at, values},
 };
 use crate::{
-    model::{
-        Extension, Reference, Rule, Severity,
-        definition::BindingStrength,
-        object::{Node, Object},
-    },
+    model::{Extension, Reference, Rule, Severity, definition::BindingStrength, object::Node},
     validation::terminology::Membership,
 };
 
@@ -86,17 +82,20 @@ impl<'e> Wanted<'e> {
 }
 
 impl Walk<'_> {
-    /// The values of a sliced element.
-    pub(super) fn slices(
+    /// The values of a sliced element, or of a slice that is sliced again, each
+    /// with its index in the element.
+    pub(super) fn slices<'v>(
         &mut self,
         rules: &Element,
         slicing: &Slicing,
-        object: &dyn Object,
+        values: &mut dyn Iterator<Item = (usize, Value<'v>)>,
         place: &Place<'_>,
     ) {
+        // Values of slices that are sliced again, each with its slice.
+        let mut again = Vec::new();
         let mut counts = vec![0_u32; rules.slices.len()];
         let (mut last, mut outside, mut unknown) = (0, false, false);
-        for (position, value) in values(object, rules.index) {
+        for (position, value) in values {
             let value_place = at(rules, place, position);
             match self.slice_of(rules, slicing, value) {
                 Ok(Some(slice)) => {
@@ -117,8 +116,11 @@ impl Walk<'_> {
                     if let Some(count) = counts.get_mut(slice) {
                         *count += 1;
                     }
-                    if let Some(slice) = rules.slices.get(slice) {
-                        self.value(slice, value, &value_place);
+                    if let Some(rules) = rules.slices.get(slice) {
+                        self.value(rules, value, &value_place);
+                        if rules.slicing.is_some() {
+                            again.push((slice, (position, value)));
+                        }
                     }
                 }
                 Ok(None) => {
@@ -138,7 +140,14 @@ impl Walk<'_> {
                 Err(Unresolved) => unknown = true,
             }
         }
-        for (slice, count) in rules.slices.iter().zip(counts) {
+        for (index, (slice, count)) in rules.slices.iter().zip(counts).enumerate() {
+            if let Some(slicing) = &slice.slicing
+                && !unknown
+            {
+                let own = again.iter().filter(|(of, _)| *of == index);
+                let mut own = own.map(|(_, value)| *value);
+                self.slices(slice, slicing, &mut own, place);
+            }
             if count < slice.min && !unknown {
                 self.missing(slice, count, place);
             } else if slice.max.is_some_and(|max| count > max) {

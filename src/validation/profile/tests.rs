@@ -159,7 +159,13 @@ fn what_a_differential_must_not_say_is_refused() {
         ),
         (
             r#"[{"id": "Observation.value[x]:a/b", "path": "Observation.value[x]"}]"#,
-            "slices of slices",
+            "the slice a is not defined before it",
+        ),
+        (
+            r#"[{"path": "Observation.note", "slicing": {"discriminator": [{"type": "value", "path": "text"}], "rules": "open"}},
+                {"id": "Observation.note:a", "path": "Observation.note", "sliceName": "a"},
+                {"id": "Observation.note:a/b", "path": "Observation.note", "sliceName": "a/b"}]"#,
+            "a slice of an element without slicing",
         ),
         (
             r#"[{"path": "Observation.value[x]", "type": [{"code": "Address"}]}]"#,
@@ -294,4 +300,97 @@ fn slices_are_told_apart_by_the_profile_of_what_a_reference_resolves_to() {
         lacks(elements.clone(), member("cm")),
         ["profile-cardinality hasMember"]
     );
+}
+
+#[test]
+fn slices_are_sliced_again() {
+    let by = |path: &str, rules: &str| serde_json::json!({"discriminator": [{"type": "value", "path": path}], "rules": rules});
+    // Of the notes with one author one at least, and no other time but two.
+    let elements = serde_json::json!([
+        {"id": "Observation.note", "path": "Observation.note",
+            "slicing": by("author", "open")},
+        {"id": "Observation.note:ana", "path": "Observation.note", "sliceName": "ana",
+            "max": "3", "slicing": by("time", "closed")},
+        {"id": "Observation.note:ana.author[x]", "path": "Observation.note.author[x]",
+            "min": 1, "fixedString": "Ana"},
+        {"id": "Observation.note:ana/early", "path": "Observation.note",
+            "sliceName": "ana/early", "min": 1, "max": "1"},
+        {"id": "Observation.note:ana/early.time", "path": "Observation.note.time",
+            "min": 1, "fixedDateTime": "2020"},
+        {"id": "Observation.note:ana/early.text", "path": "Observation.note.text",
+            "maxLength": 1},
+        {"id": "Observation.note:ana/late", "path": "Observation.note",
+            "sliceName": "ana/late"},
+        {"id": "Observation.note:ana/late.time", "path": "Observation.note.time",
+            "min": 1, "fixedDateTime": "2021"},
+    ]);
+    let notes = |notes: &[(&str, &str, &str)]| {
+        let notes = notes.iter().map(|(author, time, text)| {
+            serde_json::json!({"authorString": author, "time": time, "text": text})
+        });
+        let notes: Vec<_> = notes.collect();
+        lacks(elements.clone(), serde_json::json!({"note": notes}))
+    };
+    let early = ("Ana", "2020", "x");
+    assert_eq!(notes(&[early, ("Ana", "2021", "longer")]), [""; 0]);
+    assert_eq!(notes(&[("Ben", "2019", "x"), early]), [""; 0]);
+    assert_eq!(notes(&[("Ana", "2021", "x")]), ["profile-cardinality note"]);
+    assert_eq!(notes(&[("Ben", "2020", "x")]), ["profile-cardinality note"]);
+    assert_eq!(notes(&[early, early]), ["profile-cardinality note"]);
+    assert_eq!(
+        notes(&[("Ana", "2020", "longer")]),
+        ["profile-length note[0].text"]
+    );
+    assert_eq!(
+        notes(&[("Ben", "2019", "x"), early, ("Ana", "2022", "x")]),
+        ["profile-slicing note[2]"]
+    );
+    let late = ("Ana", "2021", "x");
+    assert_eq!(
+        notes(&[early, late, late, late]),
+        ["profile-cardinality note"]
+    );
+    assert_eq!(
+        lacks(elements.clone(), serde_json::json!({})),
+        ["profile-cardinality note"]
+    );
+}
+
+/// A maxValueSet holds whatever the strength of the binding.
+#[test]
+fn no_code_leaves_the_maximum_value_set() {
+    const GENDER: &str = "http://hl7.org/fhir/administrative-gender";
+    let binding = serde_json::json!({"strength": "example", "extension": [{
+        "url": "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet",
+        "valueCanonical": "http://hl7.org/fhir/ValueSet/administrative-gender|4.0.1"
+    }]});
+    let elements = serde_json::json!([
+        {"id": "Observation.meta.tag", "path": "Observation.meta.tag", "binding": binding},
+        {"id": "Observation.category", "path": "Observation.category", "binding": binding},
+    ]);
+    let coding = |code: &str| serde_json::json!({"system": GENDER, "code": code});
+    let other = serde_json::json!({"system": "http://example.org/x", "code": "male"});
+    for (good, bad) in [
+        (vec![coding("male")], vec![coding("none")]),
+        (vec![coding("male")], vec![other.clone()]),
+        (vec![other.clone(), coding("male")], vec![other]),
+    ] {
+        let category = |codings: &[serde_json::Value]| {
+            let members = serde_json::json!({"category": [{"coding": codings}]});
+            lacks(elements.clone(), members)
+        };
+        assert_eq!(category(&good), [""; 0], "{good:?}");
+        assert_eq!(category(&bad), ["profile-binding category[0]"], "{bad:?}");
+    }
+    let text = serde_json::json!({"category": [{"text": "male"}]});
+    assert_eq!(
+        lacks(elements.clone(), text),
+        ["profile-binding category[0]"]
+    );
+    let tag = |code: &str| {
+        let members = serde_json::json!({"meta": {"tag": [coding(code)]}});
+        lacks(elements.clone(), members)
+    };
+    assert_eq!(tag("male"), [""; 0]);
+    assert_eq!(tag("none"), ["profile-binding meta.tag[0]"]);
 }

@@ -266,12 +266,11 @@ impl Walk<'_> {
                 "nothing".to_owned(),
             );
         }
-        if let (Some(slicing), Some(object)) = (&rules.slicing, object) {
-            self.slices(rules, slicing, object, place);
-        } else if rules.slicing.is_some() {
-            for slice in rules.slices.iter().filter(|slice| slice.min > 0) {
-                self.missing(slice, 0, place);
-            }
+        if let Some(slicing) = &rules.slicing {
+            let mut values = object
+                .into_iter()
+                .flat_map(|object| values(object, rules.index));
+            self.slices(rules, slicing, &mut values, place);
         }
     }
 

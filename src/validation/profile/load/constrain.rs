@@ -38,9 +38,6 @@ pub(super) fn apply(target: &mut Element, source: &Value, strict: bool) -> Resul
         types(target, base, given, strict)?;
     }
     if let Some(slicing) = source.get("slicing") {
-        if target.slice.is_some() {
-            return Err("slices of slices are not supported".to_owned());
-        }
         target.slicing = Some(slicing_of(slicing)?);
     }
     for (name, value) in source {
