@@ -47,10 +47,10 @@ pub(crate) fn elements(resource: &Json, is_new: bool) -> Vec<Change<'_>> {
     let Json::Object(members) = resource else {
         return Vec::new();
     };
-    let told = |name: &str| matches!(name, "resourceType" | "id" | "meta" | "text");
+    let told = |name: &str| matches!(name, "resourceType" | "id");
     members
         .iter()
-        .filter(|(name, _)| !told(name))
+        .filter(|(name, value)| !told(name) && (name != "meta" || !is_set_by_server(Some(value))))
         .map(|(name, value)| Change {
             path: format!("{root}.{name}"),
             old: (!is_new).then_some(value),

@@ -324,6 +324,17 @@ async fn the_user_sees_what_will_happen() {
     let client = Client::connect(&server, Connection::ModernLines, Answer::Decline).await;
     let payload = json!({"resourceType": "Patient", "active": true, "birthDate": "1991-01-01",
         "name": [{"family": "O\u{202e}dd\nDelete: no"}]});
+    let mut narrated = payload.clone();
+    narrated["text"] = json!({"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"});
+    narrated["meta"] = json!({"versionId": "1", "tag": [{"code": "x"}]});
+    let created = json!({"type": "Patient", "payload": narrated});
+    client.call(call("create", &created)).await.unwrap();
+    let asked = client.person.asked().pop().unwrap();
+    assert!(
+        asked.contains("+ Patient.text: {\"status\":\"generated\""),
+        "{asked}"
+    );
+    assert!(asked.contains("+ Patient.meta: {"), "{asked}");
     let shown = [
         (
             "create",
