@@ -11,8 +11,12 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
-    client::{Interaction, compartment::of_patient, interaction::Parameter},
-    model::search::{SearchParamType, SearchParameter, Step, search_parameters},
+    client::{
+        Interaction,
+        compartment::{self, links, names_patient, targets_patients},
+        interaction::Parameter,
+    },
+    model::search::search_parameters,
 };
 
 /// Types that hold records of anybody, and that no search can narrow.
@@ -65,14 +69,53 @@ impl PatientCompartment<'_> {
     /// # Errors
     /// [`Outside`].
     pub fn confine<'i>(&self, interaction: &'i Interaction) -> Result<Cow<'i, Interaction>> {
+        match interaction {
+            Interaction::Capabilities => {}
+            Interaction::NextPage { link } => self.page(link)?,
+            Interaction::Read {
+                resource_type,
+                id,
+                operation: None,
+                ..
+            } => self.instance(resource_type, id)?,
+            Interaction::Create {
+                resource_type,
+                operation,
+                body,
+                ..
+            } => self.create(resource_type, operation.as_deref(), body)?,
+            Interaction::Update {
+                resource_type,
+                id: Some(id),
+                body,
+                ..
+            } => {
+                self.instance(resource_type, id)?;
+                self.body(body)?;
+            }
+            Interaction::Delete {
+                resource_type,
+                id: Some(id),
+                ..
+            } => self.instance(resource_type, id)?,
+            _ => return self.confine_search(interaction).map(Cow::Owned),
+        }
+        Ok(Cow::Borrowed(interaction))
+    }
+
+    /// Those that search, by themselves or for what they write.
+    fn confine_search(&self, interaction: &Interaction) -> Result<Interaction> {
         let mut confined = interaction.clone();
         match &mut confined {
-            Interaction::Capabilities => {}
             Interaction::Search {
                 resource_type,
                 parameters,
+            }
+            | Interaction::Delete {
+                resource_type,
+                parameters,
+                ..
             } => self.search(resource_type, parameters)?,
-            Interaction::NextPage { link } => self.page(link)?,
             Interaction::Read {
                 resource_type,
                 id,
@@ -82,39 +125,28 @@ impl PatientCompartment<'_> {
                 self.instance(resource_type, id)?;
                 self.operation(resource_type, operation.as_deref(), parameters)?;
             }
-            Interaction::Create {
-                resource_type,
-                operation,
-                body,
-                ..
-            } => self.create(resource_type, operation.as_deref(), body)?,
             Interaction::Update {
                 resource_type,
-                id,
                 parameters,
                 body,
                 ..
             } => {
-                match id {
-                    Some(id) => self.instance(resource_type, id)?,
-                    None => self.search(resource_type, parameters)?,
-                }
+                self.search(resource_type, parameters)?;
                 self.body(body)?;
             }
-            Interaction::Delete {
-                resource_type,
-                id,
-                parameters,
-                ..
-            } => match id {
-                Some(id) => self.instance(resource_type, id)?,
-                None => self.search(resource_type, parameters)?,
-            },
+            Interaction::Capabilities
+            | Interaction::NextPage { .. }
+            | Interaction::Create { .. } => {}
         }
-        Ok(match confined == *interaction {
-            true => Cow::Borrowed(interaction),
-            false => Cow::Owned(confined),
-        })
+        Ok(confined)
+    }
+
+    /// The parameters that [`confine`](Self::confine) added to an interaction.
+    pub fn added(interaction: &Interaction, confined: &Interaction) -> Vec<Parameter> {
+        let before = interaction.parameters();
+        let mut added = confined.parameters().to_vec();
+        added.retain(|parameter| !before.contains(parameter));
+        added
     }
 
     /// Whether a resource is of somebody else: a patient that is another, or a
@@ -127,21 +159,31 @@ impl PatientCompartment<'_> {
         if resource_type == "Patient" {
             return text("id").is_some_and(|id| id != self.0);
         }
-        let mut references = Vec::new();
-        for parameter in links(resource_type) {
-            for path in parameter
-                .paths
-                .iter()
-                .filter(|path| path.root == resource_type)
-            {
-                collect(resource, path.steps, &mut references);
-            }
-        }
-        let mut of_patients = references
+        let mut of_patients = compartment::references(resource_type, resource)
             .into_iter()
             .filter(|reference| names_patient(reference))
             .peekable();
         of_patients.peek().is_some() && !of_patients.any(|reference| self.is_this(reference))
+    }
+
+    /// Whether a resource is of somebody else, or holds one that is: a Bundle in
+    /// its entries, Parameters in theirs.
+    pub fn excludes_any(&self, resource: &Value) -> bool {
+        let parts = match resource.get("resourceType").and_then(Value::as_str) {
+            Some("Bundle") => "entry",
+            Some("Parameters") => "parameter",
+            _ => return self.excludes(resource),
+        };
+        self.excludes_parts(resource.get(parts))
+    }
+
+    fn excludes_parts(&self, parts: Option<&Value>) -> bool {
+        let mut parts = parts.and_then(Value::as_array).into_iter().flatten();
+        parts.any(|part| {
+            let resource = part.get("resource");
+            resource.is_some_and(|resource| self.excludes_any(resource))
+                || self.excludes_parts(part.get("part"))
+        })
     }
 
     fn outside<T>(&self, reason: impl Into<String>) -> Result<T> {
@@ -293,8 +335,9 @@ impl PatientCompartment<'_> {
         Ok(())
     }
 
-    /// A page of an earlier answer: it goes on with a search that was narrowed,
-    /// unless somebody made the link up.
+    /// A page of an earlier answer: it goes on with a search that was narrowed.
+    /// Cursors are sealed, so the link is one of the FHIR server; this refuses
+    /// what is plainly about others all the same.
     fn page(&self, link: &str) -> Result<()> {
         let made_up = "the link to the next page leads to others";
         let url = Url::parse("http://base.invalid/")
@@ -339,26 +382,6 @@ impl PatientCompartment<'_> {
     }
 }
 
-/// The parameters by which a type belongs to patients: those of the
-/// compartment, and `patient` and `subject` where it is not in it.
-fn links(resource_type: &str) -> impl Iterator<Item = &'static SearchParameter> {
-    let codes = of_patient()
-        .map(|compartment| compartment.parameters(resource_type))
-        .unwrap_or_default();
-    search_parameters(resource_type).filter(move |parameter| {
-        let named = codes.iter().any(|code| code == parameter.code)
-            || matches!(parameter.code, "patient" | "subject");
-        named && parameter.kind == SearchParamType::Reference && targets_patients(parameter)
-    })
-}
-
-fn targets_patients(parameter: &SearchParameter) -> bool {
-    parameter
-        .target
-        .iter()
-        .any(|target| matches!(*target, "Patient" | "Resource"))
-}
-
 /// Whether an `_include` may bring patients that the search did not ask for.
 /// What belongs to the compartment leads back to its patient.
 fn may_reach_patients(source: &str, code: &str, target: Option<&str>) -> bool {
@@ -371,26 +394,4 @@ fn may_reach_patients(source: &str, code: &str, target: Option<&str>) -> bool {
     search_parameters(source)
         .find(|parameter| parameter.code == code)
         .is_none_or(|parameter| parameter.target.is_empty() || targets_patients(parameter))
-}
-
-fn names_patient(reference: &str) -> bool {
-    let mut parts = reference.split('/');
-    parts.any(|part| part == "Patient")
-}
-
-/// The references at the end of a path; conditions of the path are not asked.
-fn collect<'v>(value: &'v Value, steps: &[Step], found: &mut Vec<&'v str>) {
-    if let Value::Array(list) = value {
-        list.iter().for_each(|item| collect(item, steps, found));
-        return;
-    }
-    match steps {
-        [] => found.extend(value.get("reference").and_then(Value::as_str)),
-        [Step::Child(name), rest @ ..] => {
-            if let Some(child) = value.get(name) {
-                collect(child, rest, found);
-            }
-        }
-        [_, rest @ ..] => collect(value, rest, found),
-    }
 }

@@ -83,6 +83,32 @@ pub enum Interaction {
     },
 }
 
+impl Interaction {
+    /// The resource type that it names.
+    pub fn resource_type(&self) -> Option<&str> {
+        match self {
+            Self::Capabilities | Self::NextPage { .. } => None,
+            Self::Search { resource_type, .. }
+            | Self::Read { resource_type, .. }
+            | Self::Create { resource_type, .. }
+            | Self::Update { resource_type, .. }
+            | Self::Delete { resource_type, .. } => Some(resource_type),
+        }
+    }
+
+    /// The parameters of its query.
+    pub fn parameters(&self) -> &[Parameter] {
+        match self {
+            Self::Capabilities | Self::NextPage { .. } => &[],
+            Self::Search { parameters, .. }
+            | Self::Read { parameters, .. }
+            | Self::Create { parameters, .. }
+            | Self::Update { parameters, .. }
+            | Self::Delete { parameters, .. } => parameters,
+        }
+    }
+}
+
 /// What a FHIR server answered: not yet decoded, not yet trusted.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {

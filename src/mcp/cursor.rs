@@ -1,16 +1,101 @@
 //! Cursors: where the next answer goes on. They hold everything that is needed
-//! for that, so the server keeps no state, and a checksum against mistakes in
-//! copying. They grant nothing: what they lead to is checked like any request.
+//! for that, so the server keeps no state between calls. They are sealed
+//! (HMAC-SHA256) for the caller, the tool and the resource type: what they lead
+//! to was asked for by this server, within the session of that caller, and
+//! nobody can make one up.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rmcp::model::{JsonObject, RequestStateCodec, SealOptions};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use super::failure::ToolError;
+use super::{FhirServer, failure::ToolError, write};
 use crate::client::{Interaction, interaction::Parameter};
 
-/// Bytes of the checksum.
-const CHECKSUM: usize = 6;
+/// Tells cursors from whatever else the same key seals.
+const PURPOSE: &[u8] = b"cursor";
+
+/// Seals the cursors of a tool for a caller, and opens them.
+#[derive(Debug)]
+pub(crate) struct Cursors<'a> {
+    codec: &'a RequestStateCodec,
+    bound_to: Vec<u8>,
+}
+
+impl<'a> Cursors<'a> {
+    /// Those of a tool for whoever calls the server, about a resource type.
+    pub(crate) fn new(server: &'a FhirServer, tool: &str, resource_type: &str) -> Self {
+        let principal = server.principal.as_deref().unwrap_or_default();
+        let mut arguments = JsonObject::new();
+        arguments.insert("type".to_owned(), resource_type.into());
+        let call = write::seal::of_call(principal, tool, &arguments);
+        Self {
+            codec: server.shared.seal.codec(),
+            bound_to: [PURPOSE, call.as_slice()].concat(),
+        }
+    }
+
+    /// The cursor of a position.
+    pub(crate) fn seal<T: Serialize>(&self, position: &T) -> String {
+        let json = serde_json::to_vec(position).unwrap_or_default();
+        let options = SealOptions::new().associated_data(&self.bound_to);
+        self.codec.seal_with(&json, &options)
+    }
+
+    /// The position of a cursor.
+    ///
+    /// # Errors
+    /// [`ToolError::BadCursor`] when it is none of ours, was changed, or was made
+    /// for another caller, tool or type.
+    pub(crate) fn open<T: DeserializeOwned>(&self, cursor: &str) -> Result<T, ToolError> {
+        let json = self
+            .codec
+            .open_with(cursor.trim(), &self.bound_to)
+            .map_err(|_error| ToolError::BadCursor)?;
+        serde_json::from_slice(&json).map_err(|_error| ToolError::BadCursor)
+    }
+}
+
+/// What a list was asked for with, as a few bits of each argument: enough to
+/// notice that a cursor comes with other ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked([u32; 3]);
+
+impl Asked {
+    /// Of the arguments as they were given; empty where there are none.
+    pub(crate) fn new(id: &str, operation: &str, parameters: &[Parameter]) -> Self {
+        let mut sorted: Vec<String> = parameters
+            .iter()
+            .map(|(name, value)| format!("{name}\n{value}"))
+            .collect();
+        sorted.sort();
+        Self([digest(id), digest(operation), digest(&sorted.join("\n\n"))])
+    }
+
+    /// Whether a call that goes on says nothing else. What it leaves out counts
+    /// as the same.
+    ///
+    /// # Errors
+    /// [`ToolError::Argument`].
+    pub(crate) fn check(self, given: Self) -> Result<(), ToolError> {
+        let mut pairs = self.0.into_iter().zip(given.0);
+        if pairs.all(|(before, now)| now == 0 || now == before) {
+            return Ok(());
+        }
+        Err(ToolError::Argument {
+            argument: Some("cursor".to_owned()),
+            problem: "it goes on with a list that was asked for with other arguments; give the same again, or none, or leave the cursor out to ask anew".to_owned(),
+        })
+    }
+}
+
+/// Four bytes of SHA-256; zero stands for nothing.
+fn digest(text: &str) -> u32 {
+    match (text, Sha256::digest(text).as_slice()) {
+        ("", _) => 0,
+        (_, [a, b, c, d, ..]) => u32::from_be_bytes([*a, *b, *c, *d]).max(1),
+        _ => 0,
+    }
+}
 
 /// A place in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +118,9 @@ pub(crate) struct Position {
     /// The type that a search asked for; none for operations.
     #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
     pub(crate) resource_type: Option<String>,
+    /// What the list was asked for with.
+    #[serde(rename = "a", default)]
+    pub(crate) asked: Asked,
 }
 
 /// How a page is fetched.
@@ -86,45 +174,31 @@ pub(crate) struct IssuePosition {
     pub(crate) profile: Option<String>,
 }
 
-/// The cursor of a position.
-pub(crate) fn encode<T: Serialize>(position: &T) -> String {
-    let json = serde_json::to_vec(position).unwrap_or_default();
-    let mut bytes = checksum(&json).to_vec();
-    bytes.extend(json);
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// The position of a cursor.
-///
-/// # Errors
-/// [`ToolError::BadCursor`] when it is none of ours or was changed.
-pub(crate) fn decode<T: DeserializeOwned>(cursor: &str) -> Result<T, ToolError> {
-    let bytes = URL_SAFE_NO_PAD
-        .decode(cursor.trim())
-        .map_err(|_| ToolError::BadCursor)?;
-    let (sum, json) = bytes
-        .split_at_checked(CHECKSUM)
-        .ok_or(ToolError::BadCursor)?;
-    if sum != checksum(json) {
-        return Err(ToolError::BadCursor);
-    }
-    serde_json::from_slice(json).map_err(|_| ToolError::BadCursor)
-}
-
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
-    let digest = Sha256::digest(bytes);
-    let mut sum = [0; CHECKSUM];
-    sum.copy_from_slice(&digest[..CHECKSUM]);
-    sum
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    #[test]
-    fn a_cursor_leads_back_and_no_changed_one_does() {
-        let position = Position {
+    use super::*;
+    use crate::{
+        client::{FixtureStore, Secret, Source},
+        mcp::{Options, WriteOptions},
+    };
+
+    fn server(seal_key: Option<&str>, principal: Option<&str>) -> FhirServer {
+        let options = Options {
+            writes: WriteOptions {
+                seal_key: seal_key.map(Secret::new),
+                ..WriteOptions::default()
+            },
+            ..Options::default()
+        };
+        let mut server = FhirServer::new(Source::Fixtures(FixtureStore::new()), options);
+        server.principal = principal.map(Arc::from);
+        server
+    }
+
+    fn position() -> Position {
+        Position {
             page: PageSource::Search(
                 "Patient".to_owned(),
                 vec![("name".to_owned(), "Ä|1".to_owned())],
@@ -134,27 +208,69 @@ mod tests {
             total: Some(90),
             sorted: None,
             resource_type: Some("Patient".to_owned()),
-        };
-        let cursor = encode(&position);
-        assert_eq!(decode::<Position>(&cursor).unwrap(), position);
-        assert!(matches!(
-            decode::<IssuePosition>(&cursor),
-            Err(ToolError::BadCursor)
-        ));
+            asked: Asked::new("", "", &[("name".to_owned(), "Ä|1".to_owned())]),
+        }
+    }
+
+    fn is_bad(cursors: &Cursors<'_>, cursor: &str) -> bool {
+        matches!(cursors.open::<Position>(cursor), Err(ToolError::BadCursor))
+    }
+
+    #[test]
+    fn a_cursor_leads_back_and_no_changed_one_does() {
+        let server = server(None, None);
+        let cursors = Cursors::new(&server, "search", "Patient");
+        let cursor = cursors.seal(&position());
+        assert_eq!(cursors.open::<Position>(&cursor).unwrap(), position());
+        assert!(cursors.open::<IssuePosition>(&cursor).is_err());
         for index in 0..cursor.len() {
             let mut changed = cursor.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(changed).unwrap();
-            assert!(matches!(
-                decode::<Position>(&changed),
-                Err(ToolError::BadCursor)
-            ));
+            assert!(is_bad(&cursors, &String::from_utf8(changed).unwrap()));
         }
-        for other in ["", "a", "====", "AAAA", &cursor[1..]] {
-            assert!(matches!(
-                decode::<Position>(other),
-                Err(ToolError::BadCursor)
-            ));
+        for other in ["", "a", "====", "AAAA", "rs1.AAAA.AAAA", &cursor[1..]] {
+            assert!(is_bad(&cursors, other));
         }
+    }
+
+    #[test]
+    fn a_cursor_is_good_for_its_caller_tool_type_and_key() {
+        const KEY: &str = "0123456789abcdef0123456789abcdef";
+        let own = server(Some(KEY), Some("one"));
+        let cursor = Cursors::new(&own, "search", "Patient").seal(&position());
+        let replica = server(Some(KEY), Some("one"));
+        assert!(!is_bad(
+            &Cursors::new(&replica, "search", "Patient"),
+            &cursor
+        ));
+        let (other, nobody) = (server(Some(KEY), Some("two")), server(Some(KEY), None));
+        let (other_key, no_key) = (
+            server(Some(&KEY.replace('0', "x")), Some("one")),
+            server(None, Some("one")),
+        );
+        for (server, tool, resource_type) in [
+            (&own, "read", "Patient"),
+            (&own, "search", "Observation"),
+            (&other, "search", "Patient"),
+            (&nobody, "search", "Patient"),
+            (&other_key, "search", "Patient"),
+            (&no_key, "search", "Patient"),
+        ] {
+            assert!(is_bad(&Cursors::new(server, tool, resource_type), &cursor));
+        }
+    }
+
+    #[test]
+    fn other_arguments_beside_a_cursor_are_noticed() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let parameters = [pair("name", "x"), pair("birthdate", "1990")];
+        let reordered = [pair("birthdate", "1990"), pair("name", "x")];
+        let asked = Asked::new("1", "", &parameters);
+        for same in [("1", reordered.as_slice()), ("", &[]), ("1", &[])] {
+            assert!(asked.check(Asked::new(same.0, "", same.1)).is_ok());
+        }
+        assert!(asked.check(Asked::new("2", "", &[])).is_err());
+        assert!(asked.check(Asked::new("1", "$everything", &[])).is_err());
+        assert!(asked.check(Asked::new("1", "", &parameters[..1])).is_err());
     }
 }

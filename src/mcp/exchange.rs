@@ -3,7 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{FhirServer, OnInvalid, failure::ToolError, issues, json::Json};
+use super::{
+    FhirServer, OnInvalid,
+    failure::ToolError,
+    issues,
+    json::Json,
+    session::{Narrowing, Sent},
+};
 use crate::{
     client::{Answer, BodyError, Decoded, Expectation, Interaction, decode},
     model::{Issue, Reading, Resource},
@@ -22,6 +28,8 @@ pub(crate) struct Document {
     pub(crate) json: Json,
     /// Errors only.
     pub(crate) errors: Vec<Issue>,
+    /// Where less was asked for than the caller said.
+    pub(crate) narrowing: Option<Narrowing>,
 }
 
 /// Decodes the answer to an interaction. No document stands for an empty body
@@ -48,8 +56,11 @@ pub(crate) async fn fetch(
     server: &FhirServer,
     interaction: &Interaction,
 ) -> Result<Document, ToolError> {
-    let answer = server.send(interaction).await?;
-    received(server, &answer, interaction)?.ok_or(ToolError::Body(BodyError::Empty))
+    let Sent { answer, narrowing } = server.send(interaction).await?;
+    let document = received(server, &answer, interaction)?;
+    let mut document = document.ok_or(ToolError::Body(BodyError::Empty))?;
+    document.narrowing = narrowing;
+    Ok(document)
 }
 
 fn document(answer: &Answer, reading: Reading<Resource>) -> Result<Document, ToolError> {
@@ -62,7 +73,11 @@ fn document(answer: &Answer, reading: Reading<Resource>) -> Result<Document, Too
         .and_then(|text| Json::parse(text.trim_start_matches('\u{feff}')))
         .or_else(|| Json::parse(&reading.value?.to_json()));
     match json {
-        Some(json) => Ok(Document { json, errors }),
+        Some(json) => Ok(Document {
+            json,
+            errors,
+            narrowing: None,
+        }),
         None => Err(ToolError::Body(BodyError::NotJson { issues: errors })),
     }
 }

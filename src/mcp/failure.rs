@@ -57,8 +57,10 @@ pub(crate) enum ToolError {
         resource_type: String,
         issues: Vec<Issue>,
     },
-    /// A cursor that none of ours is.
-    #[error("the cursor is none of this server's or was changed; leave it out and start again")]
+    /// A cursor that is none of ours, or not for this call.
+    #[error(
+        "the cursor does not hold: it is none of this server's, was changed, was made before a restart, or belongs to another user, tool or type; leave it out and start again"
+    )]
     BadCursor,
     /// Too long to be shown whole.
     #[error("the answer is {length} characters long, the limit is {limit}; {advice}")]
@@ -76,6 +78,12 @@ pub(crate) enum ToolError {
     /// Nothing of the patient that the session is for.
     #[error(transparent)]
     Outside(#[from] Outside),
+    /// An answer with something of others than the patient that the session is
+    /// for.
+    #[error(
+        "this session is for one patient, Patient/{patient}: the FHIR server's answer holds records of others and is withheld as a whole; ask for records of Patient/{patient} by search"
+    )]
+    OfOthers { status: u16, patient: String },
     /// Not among what the authorization server granted.
     #[error(
         "the granted scopes do not allow this: {what}; nothing was sent, whoever signs in must grant it"
@@ -91,8 +99,8 @@ pub(crate) enum ToolError {
     #[error(transparent)]
     Body(#[from] BodyError),
     /// No usable answer to a write that took place.
-    #[error("the server carried it out (HTTP {status}), so do not repeat it, but {error}")]
-    AfterWrite { status: u16, error: BodyError },
+    #[error("the server carried it out (HTTP {status}), so do not repeat it, but {cause}")]
+    AfterWrite { status: u16, cause: String },
     /// A write was sent, and nothing tells what became of it.
     #[error(
         "{cause}, so the outcome of this write is unknown: it may have taken place. Do not repeat it before you know: read the resource, or search for it, and tell the user what you find"
@@ -146,7 +154,7 @@ impl ToolError {
             Self::UnknownElement { .. } => "not-found",
             Self::InvalidPayload { .. } | Self::Withheld { .. } => "invalid",
             Self::TooLong { .. } => "too-long",
-            Self::Outside(_) | Self::NotGranted { .. } => "forbidden",
+            Self::Outside(_) | Self::OfOthers { .. } | Self::NotGranted { .. } => "forbidden",
             Self::Write(error) => error.issue_type(),
             Self::Client(error) => client_issue_type(error),
             Self::Body(BodyError::Http(failure)) => status_issue_type(failure.status),

@@ -3,7 +3,7 @@
 use super::{
     OnInvalid,
     arguments::View,
-    cursor::{self, PageSource, Position},
+    cursor::{Cursors, PageSource, Position},
     exchange::{self, Document},
     failure::ToolError,
     issues,
@@ -109,6 +109,9 @@ impl List {
             bundle: document.json,
             position,
         };
+        if let Some(narrowing) = &document.narrowing {
+            list.warn(narrowing.warning());
+        }
         if !document.errors.is_empty() {
             let listed = exchange::listed(&document.errors).to_text();
             list.warn(format!("The Bundle itself breaks rules of FHIR: {listed}"));
@@ -191,8 +194,8 @@ impl List {
     }
 
     /// The answer.
-    pub(crate) fn into_reply(mut self) -> Reply {
-        let summary = self.summary();
+    pub(crate) fn into_reply(mut self, cursors: &Cursors<'_>) -> Reply {
+        let summary = self.summary(cursors);
         let entries = Json::Array(std::mem::take(&mut self.entries));
         match self.form {
             Form::Default | Form::RawEntries => {
@@ -225,7 +228,7 @@ impl List {
     }
 
     /// All but the entries.
-    fn summary(&mut self) -> Json {
+    fn summary(&mut self, cursors: &Cursors<'_>) -> Json {
         let number = |number: usize| Json::Number(number.to_string());
         let complete = self.is_complete();
         let mut summary = Json::Object(Vec::new());
@@ -244,7 +247,7 @@ impl List {
         summary.set("withheld", number(self.withheld));
         if !complete {
             self.warn(self.incomplete());
-            summary.set("cursor", Json::String(cursor::encode(&self.next())));
+            summary.set("cursor", Json::String(cursors.seal(&self.next())));
         }
         if !self.warnings.is_empty() {
             let warnings = self.warnings.drain(..).map(Json::String);
@@ -281,6 +284,7 @@ impl List {
             total: self.total(),
             sorted: self.position.sorted.clone(),
             resource_type: self.position.resource_type.clone(),
+            asked: self.position.asked,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
         compartment::PatientCompartment,
         smart::{Permission, Scopes},
     },
-    client::{Answer, ClientError, CredentialError, Grant, Interaction},
+    client::{Answer, ClientError, CredentialError, Grant, Interaction, interaction::Parameter},
 };
 
 impl FhirServer {
@@ -29,10 +29,15 @@ impl FhirServer {
     ///
     /// # Errors
     /// [`ToolError::NotGranted`] and [`ToolError::Outside`], for which nothing
-    /// was sent; [`ToolError::Client`].
-    pub(crate) async fn send(&self, interaction: &Interaction) -> Result<Answer, ToolError> {
+    /// was sent; [`ToolError::OfOthers`] for an answer that is kept back;
+    /// [`ToolError::Client`].
+    pub(crate) async fn send(&self, interaction: &Interaction) -> Result<Sent, ToolError> {
+        let sent = |answer| Sent {
+            answer,
+            narrowing: None,
+        };
         let Some(grant) = self.grant().await? else {
-            return Ok(self.source().send(interaction).await?);
+            return Ok(sent(self.source().send(interaction).await?));
         };
         if let Some(scope) = &grant.scope
             && let Some((name, permission)) = Scopes::parse(scope).lacking(interaction)
@@ -41,22 +46,46 @@ impl FhirServer {
             return Err(ToolError::NotGranted { what });
         }
         let Some(patient) = &grant.patient else {
-            return Ok(self.source().send(interaction).await?);
+            return Ok(sent(self.source().send(interaction).await?));
         };
         let compartment = PatientCompartment(patient);
         let confined = compartment.confine(interaction)?;
         let answer = self.source().send(&confined).await?;
-        // Whose record it is shows only now.
-        let is_read = matches!(&*confined, Interaction::Read { .. });
-        if is_read
-            && let Ok(resource) = serde_json::from_slice(&answer.body)
-            && compartment.excludes(&resource)
-        {
-            return Err(ToolError::NotGranted {
-                what: format!("the record is not one of Patient/{patient}"),
+        // Whose records they are shows only now.
+        if self.is_of_others(&compartment, &answer) {
+            return Err(ToolError::OfOthers {
+                status: answer.status,
+                patient: patient.clone(),
             });
         }
-        Ok(answer)
+        let added = PatientCompartment::added(interaction, &confined);
+        let narrowing = (!added.is_empty()).then(|| Narrowing {
+            patient: patient.clone(),
+            added,
+        });
+        Ok(Sent { answer, narrowing })
+    }
+
+    fn is_of_others(&self, compartment: &PatientCompartment<'_>, answer: &Answer) -> bool {
+        let body = answer
+            .body
+            .strip_prefix("\u{feff}".as_bytes())
+            .unwrap_or(&answer.body);
+        // What is no JSON may still be read by a reader that forgives more.
+        let resource = serde_json::from_slice(body).ok().or_else(|| {
+            let resource = self.validator().read(&answer.body).value?;
+            serde_json::from_str(&resource.to_json()).ok()
+        });
+        resource.is_some_and(|resource| compartment.excludes_any(&resource))
+    }
+
+    /// Whether the session is for one patient.
+    ///
+    /// # Errors
+    /// [`ToolError::Client`] where there is no token.
+    pub(crate) async fn is_for_one_patient(&self) -> Result<bool, ToolError> {
+        let grant = self.grant().await?;
+        Ok(grant.is_some_and(|grant| grant.patient.is_some()))
     }
 
     /// What was granted; waits for a token where there is none yet.
@@ -90,6 +119,35 @@ impl FhirServer {
         };
         let grant = self.source().known_grant();
         grant.is_none_or(|grant| allows(&grant, permission))
+    }
+}
+
+/// An answer, and what the session made of the interaction.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) answer: Answer,
+    pub(crate) narrowing: Option<Narrowing>,
+}
+
+/// What was asked for is less than the caller said: records of one patient.
+#[derive(Debug)]
+pub(crate) struct Narrowing {
+    /// Id of the patient.
+    pub(crate) patient: String,
+    /// The parameters that see to it.
+    pub(crate) added: Vec<Parameter>,
+}
+
+impl Narrowing {
+    /// What the model is told.
+    pub(crate) fn warning(&self) -> String {
+        let pair = |(name, value): &Parameter| format!("{name}={value}");
+        let added: Vec<String> = self.added.iter().map(pair).collect();
+        format!(
+            "This session is for one patient: the search was narrowed to Patient/{} with {}. The answer says nothing of other patients, whether there are such records or not",
+            self.patient,
+            added.join("&")
+        )
     }
 }
 

@@ -307,6 +307,48 @@ fn shapes() -> Vec<Shape> {
     ]
 }
 
+/// Records that belong to a patient by other elements than `subject` and
+/// `patient`, alone, in a Bundle and in Parameters, and searches for them.
+#[tokio::test]
+async fn whose_a_record_is_follows_from_the_compartment() {
+    let read = |body: &'static str| (read("Basic", "1", None), body);
+    let bundle = r#"{"resourceType":"Bundle","type":"searchset"}"#;
+    for (interaction, body) in [
+        read(
+            r#"{"resourceType":"Task","for":{"reference":"Patient/p"},"owner":{"reference":"Practitioner/o"}}"#,
+        ),
+        read(
+            r#"{"resourceType":"Appointment","participant":[{"actor":{"reference":"Location/l"}},{"actor":{"reference":"Patient/p"}}]}"#,
+        ),
+        read(
+            r#"{"resourceType":"ResearchSubject","individual":{"reference":"https://x.example/r4/Patient/p"}}"#,
+        ),
+        read(
+            r#"{"resourceType":"Group","member":[{"entity":{"reference":"Patient/p/_history/2"}}]}"#,
+        ),
+        read(r#"{"resourceType":"Coverage","beneficiary":{"reference":"Patient/p"}}"#),
+        read(
+            r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Task","for":{"reference":"Patient/p"}}}]}}]}"#,
+        ),
+        read(
+            r#"{"resourceType":"Parameters","parameter":[{"name":"a","part":[{"name":"b","resource":{"resourceType":"Patient","id":"p"}}]}]}"#,
+        ),
+        (search("Group", "member", "Patient/p"), bundle),
+        (search("Coverage", "beneficiary", "p"), bundle),
+        (search("Appointment", "actor:Patient", "p"), bundle),
+    ] {
+        let site = Site::start(move |_, _| Reply::json(200, body)).await;
+        site.source.send(&interaction).await.unwrap();
+        let [event] = site.events().try_into().unwrap();
+        let text = event["entity"].to_string();
+        assert_eq!(
+            text.matches(r#""reference":"Patient/p""#).count(),
+            1,
+            "{body}: {text}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn each_interaction_has_the_shape_of_its_pattern() {
     let mut patterns = BTreeSet::new();

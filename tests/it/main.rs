@@ -72,6 +72,8 @@ mod leaks;
 mod limits;
 /// The typed model: its use, and its laws under random input.
 mod model;
+/// A session for one patient.
+mod one_patient;
 /// The constraints, compared with another FHIRPath engine.
 #[cfg(feature = "oracle")]
 mod oracle;

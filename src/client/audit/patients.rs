@@ -3,12 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde_json::Value;
 
-use crate::client::{Answer, Interaction};
-
-/// Search parameters that name the patient of a resource.
-const PATIENT_PARAMETERS: [&str; 2] = ["patient", "subject"];
+use crate::client::{Answer, Interaction, compartment};
 
 /// Logical ids of patients, in order.
 pub(super) type Patients = BTreeSet<String>;
@@ -62,7 +59,8 @@ pub(super) fn of_answer(answer: &Answer, patients: &mut Patients) {
 }
 
 /// Those that search parameters name: `patient=1`, `subject=Patient/1,Patient/2`,
-/// `subject:Patient=1`, and `_id` of patients.
+/// `subject:Patient=1`, what else puts a type into the compartment of a patient,
+/// and `_id` of patients.
 pub(super) fn of_parameters(
     resource_type: &str,
     parameters: &[(String, String)],
@@ -70,16 +68,19 @@ pub(super) fn of_parameters(
 ) {
     for (name, value) in parameters {
         let (name, modifier) = name.split_once(':').unwrap_or((name, ""));
-        let is_patient = PATIENT_PARAMETERS.contains(&name) && matches!(modifier, "" | "Patient");
+        let link = compartment::links(resource_type).find(|link| link.code == name);
+        let is_named = link.is_some() || matches!(name, "patient" | "subject");
+        let is_patient = is_named && matches!(modifier, "" | "Patient");
         let is_id = name == "_id" && resource_type == "Patient" && modifier.is_empty();
         if !is_patient && !is_id {
             continue;
         }
         for value in value.split(',') {
             let typed = patient_of(value);
-            // Without a type, `subject` may be of another one.
+            // Without a type, `subject` and others may be of another one.
             let bare = || {
-                let may_be_bare = name != "subject" || modifier == "Patient";
+                let is_only = link.is_some_and(|link| *link.target == ["Patient"]);
+                let may_be_bare = is_id || is_only || name == "patient" || modifier == "Patient";
                 (may_be_bare && is_id_of(value)).then_some(value)
             };
             patients.extend(typed.or_else(bare).map(ToOwned::to_owned));
@@ -105,72 +106,37 @@ fn is_id_of(text: &str) -> bool {
 }
 
 fn of_body(body: &[u8], patients: &mut Patients) {
-    let Ok(resource) = serde_json::from_slice::<Partial>(body) else {
-        return;
-    };
-    of_resource(&resource, patients);
-    for entry in &resource.entry {
-        if let Some(resource) = &entry.resource {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    if let Ok(resource) = serde_json::from_slice(body) {
+        of_resource(&resource, patients);
+    }
+}
+
+/// Those that a resource is about, and in a Bundle and in Parameters those of
+/// the resources within.
+fn of_resource(resource: &Value, patients: &mut Patients) {
+    let text = |name: &str| resource.get(name).and_then(Value::as_str);
+    match text("resourceType") {
+        Some("Patient") => {
+            let id = text("id").filter(|id| is_id_of(id));
+            patients.extend(id.map(ToOwned::to_owned));
+        }
+        Some("Bundle") => of_parts(resource.get("entry"), patients),
+        Some("Parameters") => of_parts(resource.get("parameter"), patients),
+        Some(resource_type) => {
+            let references = compartment::references(resource_type, resource);
+            let ids = references.into_iter().filter_map(patient_of);
+            patients.extend(ids.map(ToOwned::to_owned));
+        }
+        None => {}
+    }
+}
+
+fn of_parts(parts: Option<&Value>, patients: &mut Patients) {
+    for part in parts.and_then(Value::as_array).into_iter().flatten() {
+        if let Some(resource) = part.get("resource") {
             of_resource(resource, patients);
         }
+        of_parts(part.get("part"), patients);
     }
-}
-
-fn of_resource(resource: &Partial, patients: &mut Patients) {
-    if resource.resource_type == "Patient" {
-        let id = resource.id.as_deref().filter(|id| is_id_of(id));
-        patients.extend(id.map(ToOwned::to_owned));
-    }
-    for reference in [&resource.subject, &resource.patient, &resource.beneficiary] {
-        let id = reference
-            .as_ref()
-            .and_then(|it| patient_of(it.reference.as_deref()?));
-        patients.extend(id.map(ToOwned::to_owned));
-    }
-}
-
-/// What of a resource tells its patient. Other forms of the elements, which some
-/// types have, are passed over.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Partial {
-    resource_type: String,
-    #[serde(deserialize_with = "lenient")]
-    id: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    subject: Option<Target>,
-    #[serde(deserialize_with = "lenient")]
-    patient: Option<Target>,
-    #[serde(deserialize_with = "lenient")]
-    beneficiary: Option<Target>,
-    entry: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    reference: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Entry {
-    #[serde(deserialize_with = "lenient")]
-    resource: Option<Partial>,
-}
-
-fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Maybe<T> {
-        Some(T),
-        Other(serde::de::IgnoredAny),
-    }
-    Ok(match Maybe::deserialize(deserializer)? {
-        Maybe::Some(value) => Some(value),
-        Maybe::Other(_) => None,
-    })
 }

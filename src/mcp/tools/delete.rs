@@ -67,7 +67,10 @@ fn plan(server: &FhirServer, arguments: JsonObject) -> BoxFuture<'_, Result<Plan
             },
         };
         let (question, if_match) = match server.options().writes.without_confirmation {
-            true => (Question::new(""), None),
+            true => {
+                written::check_patient(server, name, &id).await?;
+                (Question::new(""), None)
+            }
             false => question(server, name, &id, operation, &parameters).await?,
         };
         Ok(Plan {

@@ -9,7 +9,7 @@ use crate::{
         FhirServer,
         arguments::{self, Read, View},
         catalogue::{Answer, ToolEntry},
-        cursor::{PageSource, Position},
+        cursor::{Asked, Cursors, PageSource, Position},
         exchange::{self, Document},
         failure::ToolError,
         json::Json,
@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// Its name.
+pub(super) const TOOL: &str = "read";
+
 const DESCRIPTION: &str = "Reads one FHIR R4 resource by type and id, or runs an operation on it: $everything of a Patient, _history, _history/[version]. Lists come in bounded parts with a cursor, as in search. searchParam holds parameters of the operation, or _elements and _summary.\n\
 The resource is validated; one that breaks rules of FHIR is withheld and its issues are given instead. A resource too long for one answer loses its longest elements, which omitted names.\n\
 It does not find resources by content (search) and does not follow references: read those by their own type and id.";
@@ -28,7 +31,7 @@ It does not find resources by content (search) and does not follow references: r
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
-        "read",
+        TOOL,
         "Read a FHIR resource",
         DESCRIPTION,
         (schema::input::<Read>(), output_schema()),
@@ -60,17 +63,25 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
     Box::pin(async move {
         let arguments: Read = arguments::parse(arguments)?;
         let name = resource_type(arguments.resource_type.0.trim())?;
+        let id = arguments::logical_id(name, &arguments.id);
+        let operation = arguments.operation.given();
+        let cursors = Cursors::new(server, TOOL, name);
+        let asked = Asked::new(
+            id.unwrap_or_default(),
+            operation.unwrap_or_default(),
+            &arguments.search_param.0,
+        );
         if let Some(cursor) = arguments.cursor.0.given() {
-            return go_on(server, cursor, Form::of_read(arguments.view)).await;
+            let form = Form::of_read(arguments.view);
+            return go_on(server, (&cursors, cursor), asked, form).await;
         }
-        let Some(id) = arguments::logical_id(name, &arguments.id) else {
+        let Some(id) = id else {
             return Err(ToolError::Argument {
                 argument: Some("id".to_owned()),
                 problem: "missing; read wants the logical id of one resource, search finds it"
                     .to_owned(),
             });
         };
-        let operation = arguments.operation.given();
         let parameters = checked(server, operation, arguments.search_param.0).await?;
         let page = PageSource::Read(
             name.to_owned(),
@@ -80,7 +91,18 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
         );
         let document = exchange::fetch(server, &page.interaction()).await?;
         if document.json.str("resourceType") == Some("Bundle") && operation.is_some() {
-            return list(server, document, page, arguments.view);
+            let position = Position {
+                page,
+                offset: 0,
+                given: 0,
+                total: None,
+                sorted: None,
+                resource_type: None,
+                asked,
+            };
+            let form = Form::of_read(arguments.view);
+            let list = List::new(document, position, form, server.options().on_invalid)?;
+            return Ok(list.into_reply(&cursors));
         }
         Ok(one(server, document, arguments.view))
     })
@@ -101,27 +123,9 @@ async fn checked(
     Ok(parameters)
 }
 
-fn list(
-    server: &FhirServer,
-    document: Document,
-    page: PageSource,
-    view: View,
-) -> Result<Reply, ToolError> {
-    let position = Position {
-        page,
-        offset: 0,
-        given: 0,
-        total: None,
-        sorted: None,
-        resource_type: None,
-    };
-    let form = Form::of_read(view);
-    Ok(List::new(document, position, form, server.options().on_invalid)?.into_reply())
-}
-
 /// One resource as an answer: of a read, or of a write that gave it back.
 pub(crate) fn one(server: &FhirServer, document: Document, view: View) -> Reply {
-    let Document { json, errors } = document;
+    let Document { json, errors, .. } = document;
     let withheld = exchange::is_withheld(&errors, server.options().on_invalid);
     let mut answer = Json::Object(Vec::new());
     let mut omissions = Omissions::default();

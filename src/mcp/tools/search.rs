@@ -8,7 +8,7 @@ use crate::{
         FhirServer,
         arguments::{self, Search},
         catalogue::{Answer, ToolEntry},
-        cursor::{self, PageSource, Position},
+        cursor::{Asked, Cursors, PageSource, Position},
         exchange::{self, Document},
         failure::ToolError,
         list::{Form, List},
@@ -17,6 +17,9 @@ use crate::{
         search_parameters::{SearchParameters, resource_type},
     },
 };
+
+/// Its name.
+const TOOL: &str = "search";
 
 /// Resources on a page of the server when the caller does not say.
 const PAGE_SIZE: &str = "50";
@@ -28,7 +31,7 @@ It does not search across types, does not compute, and does not read one resourc
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
-        "search",
+        TOOL,
         "Search FHIR resources",
         DESCRIPTION,
         (schema::input::<Search>(), list_schema()),
@@ -92,8 +95,10 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
         let arguments: Search = arguments::parse(arguments)?;
         let name = resource_type(arguments.resource_type.0.trim())?;
         let form = Form::of_search(arguments.view);
+        let cursors = Cursors::new(server, TOOL, name);
+        let asked = Asked::new("", "", &arguments.search_param.0);
         match arguments.cursor.0.given() {
-            Some(cursor) => go_on(server, cursor, form).await,
+            Some(cursor) => go_on(server, (&cursors, cursor), asked, form).await,
             None => start(server, name, arguments.search_param.0, form).await,
         }
     })
@@ -102,18 +107,21 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
 /// Goes on with a list where a cursor says.
 ///
 /// # Errors
-/// [`ToolError::BadCursor`], and all that a search can fail with.
+/// [`ToolError::BadCursor`], [`ToolError::Argument`] where it was asked for with
+/// other arguments than now, and all that a search can fail with.
 pub(crate) async fn go_on(
     server: &FhirServer,
-    cursor: &str,
+    (cursors, cursor): (&Cursors<'_>, &str),
+    asked: Asked,
     form: Form,
 ) -> Result<Reply, ToolError> {
-    let position: Position = cursor::decode(cursor)?;
+    let position: Position = cursors.open(cursor)?;
+    position.asked.check(asked)?;
     let document = exchange::fetch(server, &position.page.interaction()).await?;
     if document.json.str("resourceType") != Some("Bundle") {
         return Err(ToolError::BadCursor);
     }
-    Ok(List::new(document, position, form, server.options().on_invalid)?.into_reply())
+    Ok(List::new(document, position, form, server.options().on_invalid)?.into_reply(cursors))
 }
 
 async fn start(
@@ -123,6 +131,7 @@ async fn start(
     form: Form,
 ) -> Result<Reply, ToolError> {
     let (capabilities, warning) = capabilities(server.source()).await?;
+    let asked = Asked::new("", "", &parameters);
     let known = SearchParameters::of(name, capabilities.as_deref());
     known.check(&mut parameters)?;
     let added = defaults(&known, &parameters);
@@ -137,9 +146,15 @@ async fn start(
         resource_type: value(&sent, "_contained")
             .is_none_or(|contained| contained == "false")
             .then(|| name.to_owned()),
+        asked,
     };
+    let mut used = sent;
+    if let Some(narrowing) = &document.narrowing {
+        used.extend(narrowing.added.iter().cloned());
+    }
+    let is_narrowed = document.narrowing.is_some();
     let mut list = List::new(document, position, form, server.options().on_invalid)?;
-    list.check_self_link(&sent);
+    list.check_self_link(&used);
     if let Some(warning) = warning {
         list.warn(warning);
     }
@@ -152,12 +167,16 @@ async fn start(
     }
     let names = selecting(&parameters);
     if list.is_empty() && !names.is_empty() && !counts {
+        let of = match is_narrowed {
+            true => " of this session's patient",
+            false => "",
+        };
         list.warn(format!(
-            "No {name} matches all of {}. Leave one out, or look at a resource to see which codes, systems and ids this server uses",
+            "No {name}{of} matches all of {}. Leave one out, or look at a resource to see which codes, systems and ids this server uses",
             names.join(", ")
         ));
     }
-    Ok(list.into_reply())
+    Ok(list.into_reply(&Cursors::new(server, TOOL, name)))
 }
 
 /// What the server can do. A statement that cannot be had is no reason to give

@@ -54,6 +54,9 @@ fn plan(server: &FhirServer, arguments: JsonObject) -> BoxFuture<'_, Result<Plan
         }
         let place = written::name(server);
         if let Some(operation) = operation {
+            if let Some(id) = &id {
+                written::check_patient(server, name, id).await?;
+            }
             let on = id.as_ref().map(|id| format!("/{id}")).unwrap_or_default();
             let what =
                 format!("Call operation {operation} on {name}{on} on {place}, with this payload");

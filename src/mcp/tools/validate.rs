@@ -9,7 +9,7 @@ use crate::{
         FhirServer,
         arguments::{self, Validate},
         catalogue::{Answer, ToolEntry},
-        cursor::{self, IssuePosition},
+        cursor::{Cursors, IssuePosition},
         failure::ToolError,
         issues,
         json::Json,
@@ -20,13 +20,16 @@ use crate::{
     model::Issue,
 };
 
+/// Its name.
+const TOOL: &str = "validate";
+
 const DESCRIPTION: &str = "Checks a resource against FHIR R4: elements, primitives, codes, constraints, references, extensions, narrative, profiles. Takes the resource, or the reference of one on the server. Issues that say the same are grouped, errors first, 20 groups at most.\n\
 It does not know SNOMED CT and LOINC, nor what lies outside the document.";
 
 /// The tool.
 pub(crate) fn tool() -> ToolEntry {
     ToolEntry::new(
-        "validate",
+        TOOL,
         "Validate a FHIR resource",
         DESCRIPTION,
         (schema::input::<Validate>(), output_schema()),
@@ -53,8 +56,10 @@ fn output_schema() -> JsonObject {
 fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
     Box::pin(async move {
         let arguments: Validate = arguments::parse(arguments)?;
+        // It may go on without any argument but the cursor.
+        let cursors = Cursors::new(server, TOOL, "");
         let from: Option<IssuePosition> = match arguments.cursor.given() {
-            Some(cursor) => Some(cursor::decode(cursor)?),
+            Some(cursor) => Some(cursors.open(cursor)?),
             None => None,
         };
         let earlier = from.as_ref();
@@ -92,7 +97,7 @@ fn call(server: &FhirServer, arguments: JsonObject) -> Answer<'_> {
                 argument: Some("cursor".to_owned()),
                 problem: "it goes on with another resource, or this one has changed since; leave it out to validate anew".to_owned(),
             }),
-            _ => Ok(report(&found, positions, here)),
+            _ => Ok(report(&found, positions, here, &cursors)),
         }
     })
 }
@@ -120,7 +125,7 @@ async fn issues_of(
         });
     };
     let interaction = read::interaction(resource_type(name)?, id);
-    let answer = server.send(&interaction).await?;
+    let answer = server.send(&interaction).await?.answer;
     let decoded = decode_by(&answer, &Expectation::of(&interaction), |body| {
         server.validator().read_as(body, profile)
     });
@@ -137,7 +142,7 @@ async fn issues_of(
     }
 }
 
-fn report(found: &[Issue], positions: bool, here: IssuePosition) -> Reply {
+fn report(found: &[Issue], positions: bool, here: IssuePosition, cursors: &Cursors<'_>) -> Reply {
     let number = |number: usize| Json::Number(number.to_string());
     let errors = issues::errors(found);
     let (list, remaining) = issues::page(found, here.offset, positions);
@@ -157,7 +162,7 @@ fn report(found: &[Issue], positions: bool, here: IssuePosition) -> Reply {
             ..here
         };
         answer.set("remaining", number(remaining));
-        answer.set("cursor", Json::String(cursor::encode(&next)));
+        answer.set("cursor", Json::String(cursors.seal(&next)));
         let note = format!("More kinds of issues follow: call validate with {again}");
         answer.set("note", Json::text(note));
     }

@@ -9,7 +9,7 @@ use crate::{
     mcp::{
         FhirServer,
         arguments::{Payload, View},
-        cursor::{PageSource, Position},
+        cursor::{Asked, Cursors, PageSource, Position},
         exchange::{self, Document},
         failure::ToolError,
         json::Json,
@@ -132,7 +132,7 @@ pub(super) async fn stored(
     id: &str,
 ) -> Result<Option<Stored>, ToolError> {
     let interaction = read::interaction(resource_type, id);
-    let answer = server.send(&interaction).await?;
+    let answer = server.send(&interaction).await?.answer;
     match exchange::received(server, &answer, &interaction) {
         Ok(Some(document)) => {
             let etag = answer.etag.or_else(|| {
@@ -154,6 +154,22 @@ pub(super) async fn stored(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Refuses a write to a record of another patient than the one that the session
+/// is for: whose it is shows only when it is read.
+///
+/// # Errors
+/// [`ToolError::OfOthers`], and those of an exchange; nothing was written.
+pub(super) async fn check_patient(
+    server: &FhirServer,
+    resource_type: &str,
+    id: &str,
+) -> Result<(), ToolError> {
+    if server.is_for_one_patient().await? {
+        stored(server, resource_type, id).await?;
+    }
+    Ok(())
 }
 
 /// What the condition of a write selects: the id of the one match, or nothing.
@@ -277,14 +293,18 @@ pub(super) async fn sent(
     server.begins_write();
     let answer = match server.send(interaction).await {
         Err(ToolError::Client(error)) => return Err(unanswered(error)),
-        other => other?,
+        Err(error @ ToolError::OfOthers { status, .. }) if (200..300).contains(&status) => {
+            let cause = error.to_string();
+            return Err(ToolError::AfterWrite { status, cause });
+        }
+        other => other?.answer,
     };
     match exchange::received(server, &answer, interaction) {
         Ok(document) => Ok((answer, document)),
         Err(ToolError::Body(error)) if (200..300).contains(&answer.status) => {
             Err(ToolError::AfterWrite {
                 status: answer.status,
-                error,
+                cause: error.to_string(),
             })
         }
         Err(ToolError::Body(BodyError::Http(failure))) if !is_refusal(failure.status) => {
@@ -346,10 +366,14 @@ async fn write(
             total: None,
             sorted: None,
             resource_type: None,
+            asked: Asked::default(),
         };
         let form = Form::of_read(view);
         let list = List::new(document, position, form, server.options().on_invalid)?;
-        return Ok(list.into_reply().beside(facts));
+        // Its further pages are got by reading.
+        let resource_type = interaction.resource_type().unwrap_or_default();
+        let cursors = Cursors::new(server, read::TOOL, resource_type);
+        return Ok(list.into_reply(&cursors).beside(facts));
     }
     // The write took place, so the call is no failure even if what came back
     // had to be withheld.

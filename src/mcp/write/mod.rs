@@ -11,7 +11,7 @@
 mod confirmation;
 mod difference;
 mod question;
-mod seal;
+pub(crate) mod seal;
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ use super::{Plan, WriteError, WriteOptions};
 const MAX_SPENT: usize = 10_000;
 
 /// SHA-256.
-pub(super) type Fingerprint = [u8; 32];
+pub(crate) type Fingerprint = [u8; 32];
 
 /// Seals questions and opens what comes back.
 #[derive(Debug)]
@@ -58,6 +58,12 @@ impl Seal {
             within: options.confirm_within(),
             spent: Mutex::default(),
         }
+    }
+
+    /// What seals other things with the same key, each with associated data that
+    /// is no [`Fingerprint`] alone.
+    pub(crate) fn codec(&self) -> &RequestStateCodec {
+        &self.codec
     }
 
     /// Seals the question that a plan asks.
@@ -110,7 +116,7 @@ impl Seal {
 }
 
 /// Tells the call of a user from every other: by user, tool and arguments.
-pub(super) fn of_call(principal: &str, tool: &str, arguments: &JsonObject) -> Fingerprint {
+pub(crate) fn of_call(principal: &str, tool: &str, arguments: &JsonObject) -> Fingerprint {
     let mut digest = Sha256::new();
     digest.update(Sha256::digest(principal));
     digest.update(Sha256::digest(tool));

@@ -269,6 +269,16 @@ fn instances() -> Vec<Case> {
             assert!(!P.excludes(&of("Patient/p1")) && !P.excludes(&of("Group/g")));
             assert!(!P.excludes(&json!({"resourceType": "Practitioner", "id": "p2"})));
         }),
+        case!("also within a Bundle, and in Parameters", {
+            let of = |subject: &str| json!({"resourceType": "Observation", "subject": {"reference": subject}});
+            let bundle = |resource| json!({"resourceType": "Bundle", "entry": [{"resource": of("Patient/p1")}, {"resource": resource}]});
+            assert!(!P.excludes_any(&bundle(of("Patient/p1"))));
+            assert!(P.excludes_any(&bundle(of("Patient/p2"))));
+            assert!(P.excludes_any(&bundle(bundle(of("Patient/p2")))));
+            let parameters = |resource| json!({"resourceType": "Parameters", "parameter": [{"name": "a", "part": [{"name": "b", "resource": resource}]}]});
+            assert!(P.excludes_any(&parameters(of("Patient/p2"))));
+            assert!(!P.excludes_any(&parameters(of("Patient/p1"))));
+        }),
     ]
 }
 
