@@ -144,7 +144,7 @@ async fn nothing_of_others_comes_with_any_answer() {
         (reads("Bundle", ""), bundle("collection", &[mixed()])),
         (
             reads("Encounter", "$everything"),
-            bundle("searchset", &[patient.clone()]),
+            bundle("searchset", std::slice::from_ref(&patient)),
         ),
         // Servers that do not do as they are told.
         (

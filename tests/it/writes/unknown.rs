@@ -41,7 +41,7 @@ fn broken_body() -> axum::body::Body {
 async fn told(fate: Fate, request_timeout: Duration, call_timeout: Duration) -> Vec<String> {
     let script =
         Arc::new(
-            move |_: usize, request: &super::Request| match &*request.method.as_str() {
+            move |_: usize, request: &super::Request| match request.method.as_str() {
                 "GET" => stored_patient(request),
                 _ => reply(fate),
             },
