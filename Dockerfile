@@ -1,11 +1,14 @@
 # docker build -t fhir-mcp-server .
 #
-# Over stdio, which is what a container is for until MCP clients can be
-# authorized (the server refuses to listen where others can reach it):
+# Over stdio, as Claude Desktop starts it:
 #   docker run -i --rm -e FHIR_SERVER_BASE_URL=https://fhir.example.org/r4 fhir-mcp-server
 #
-# Over HTTP on Linux, sharing the loopback addresses of the host:
-#   docker run --rm --network host -e FHIR_SERVER_BASE_URL=… \
+# Over HTTP, behind a proxy that is https://mcp.example.org, for clients with a
+# token of an authorization server (README, Authorization of MCP clients):
+#   docker run --rm -p 127.0.0.1:8000:8000 -e FHIR_MCP_HOST=0.0.0.0 \
+#     -e FHIR_MCP_SERVER_URL=https://mcp.example.org \
+#     -e FHIR_MCP_AUTHORIZATION_SERVER=https://login.example.org \
+#     -e FHIR_SERVER_BASE_URL=https://fhir.example.org/r4 \
 #     fhir-mcp-server --transport streamable-http
 
 FROM rust:1.95-bookworm AS build
