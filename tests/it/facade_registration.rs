@@ -4,13 +4,19 @@
 use std::sync::Arc;
 
 use fhir_mcp_server::auth::seal::SealKey;
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
     deployment::{Browser, Deployment, REDIRECT, Setup, plain},
     fhir_server::{FhirServer, Reply},
 };
+
+/// What an authorization request of a client is answered with.
+async fn authorize(server: &Deployment, client: &str) -> Response {
+    let request = plain().get(Browser::url(server, client, &[]));
+    request.send().await.unwrap()
+}
 
 #[tokio::test]
 async fn registration_keeps_nothing() {
@@ -69,11 +75,7 @@ async fn a_client_id_that_nobody_gave_out_is_unknown() {
     let mut changed = server.client().await;
     changed.pop();
     for id in ["fhir_mcp_", "made-up", &changed, &other.client().await] {
-        let answer = plain()
-            .get(Browser::url(&server, id, &[]))
-            .send()
-            .await
-            .unwrap();
+        let answer = authorize(&server, id).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         assert!(!answer.headers().contains_key("location"));
     }
@@ -122,11 +124,7 @@ async fn a_document_that_does_not_fit_is_refused() {
     ] {
         let server = Deployment::facade().await;
         let (_documents, id) = document(spoil).await;
-        let answer = plain()
-            .get(Browser::url(&server, &id, &[]))
-            .send()
-            .await
-            .unwrap();
+        let answer = authorize(&server, &id).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     }
 }
@@ -139,11 +137,7 @@ async fn a_document_is_not_looked_for_elsewhere() {
         FhirServer::start(move |_, _| Reply::with_headers(302, &[("location", id.as_str())], ""))
             .await;
     let id = format!("{}/client.json", redirect.base());
-    let answer = plain()
-        .get(Browser::url(&server, &id, &[]))
-        .send()
-        .await
-        .unwrap();
+    let answer = authorize(&server, &id).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     assert!(target.requests().is_empty());
 }
@@ -161,11 +155,7 @@ async fn documents_of_private_addresses_are_not_fetched() {
         "http://a.example/c.json",
         "https://a.example",
     ] {
-        let answer = plain()
-            .get(Browser::url(&server, id, &[]))
-            .send()
-            .await
-            .unwrap();
+        let answer = authorize(&server, id).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{id}");
     }
 }

@@ -4,10 +4,7 @@
 //! One pass over the entries makes maps by hash, one over the notes looks into
 //! them; only entries with something wrong are walked again, for the paths.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::HashMap;
 
 use crate::model::{
     Bundle, BundleEntry, Reference, Resource, Rule, Severity, codes::BundleType,
@@ -17,7 +14,7 @@ use crate::validation::reference::{
     allows, conditional,
     form::{Form, Rest},
     meta,
-    notes::{Note, Offsets, Way, hash},
+    notes::{Note, Offsets, Way, hash, key},
     shortened, target_words,
     walk::{Visitor, walk},
 };
@@ -278,13 +275,6 @@ fn report(bundle: &Bundle, at: &mut At<'_, '_>, wrong: &[&Note], places: &Places
             }
         }
     }
-}
-
-/// What makes references of one entry alike: all that is asked of them.
-fn key(hash: u64, version: Option<u64>, targets: &[&str]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (hash, version, targets).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Looks for references by hash.

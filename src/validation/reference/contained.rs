@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{
     Notes, allows,
-    notes::{Fragment, Offsets, hash},
+    notes::{Fragment, Offsets, hash, key},
     target_words,
     walk::{Visitor, walk},
 };
@@ -86,7 +86,7 @@ fn report(
                 hash,
                 targets,
             } = *fragment;
-            (offset, key(hash, targets))
+            (offset, key(hash, None, targets))
         })),
         paths: HashMap::new(),
         inside: false,
@@ -107,12 +107,6 @@ fn report(
     }
 }
 
-/// What tells a fragment from those that are judged otherwise. Among the same the
-/// order does not matter, which in a document is not that of the definition.
-fn key(hash: u64, targets: &'static [&'static str]) -> u64 {
-    hash ^ (targets.as_ptr() as usize as u64)
-}
-
 struct Search {
     offsets: Offsets,
     /// The paths of the fragments, by offset.
@@ -125,7 +119,7 @@ impl Visitor for Search {
     fn object(&mut self, object: &dyn Object, type_ref: &'static TypeRef, path: &str) {
         let reference = object.as_any().downcast_ref::<Reference>();
         if let Some(text) = reference.and_then(|reference| reference.reference.value.as_deref())
-            && let Some(offset) = self.offsets.next(key(hash(text), type_ref.targets))
+            && let Some(offset) = self.offsets.next(key(hash(text), None, type_ref.targets))
         {
             self.paths.insert(offset, path.to_owned());
         }

@@ -1,7 +1,10 @@
 //! What is noted about each reference until the resource or the Bundle that it
 //! points into is complete.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use super::form::Form;
 use crate::model::reader::At;
@@ -128,6 +131,14 @@ impl Notes {
             .partition_point(|fragment| fragment.offset < at.offset());
         self.fragments.split_off(first)
     }
+}
+
+/// What makes references alike: all that is asked of them. Among the same the
+/// order does not matter, which in a document is not that of the definition.
+pub(crate) fn key(hash: u64, version: Option<u64>, targets: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (hash, version, targets).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Hash of a text, eight bytes at a time: two texts that meet hide an issue, and

@@ -50,15 +50,8 @@ async fn no_question_is_logged() {
     .await;
     let server = recorder.server(allowing());
     let mut flows = 0;
-    let answers = [
-        Answer::Accept,
-        Answer::AcceptUnticked,
-        Answer::Decline,
-        Answer::Cancel,
-        Answer::Unsupported,
-    ];
     for how in Connection::ALL {
-        for answer in answers {
+        for answer in Answer::SAID {
             let client = Client::connect(&server, how, answer).await;
             for (tool, arguments) in calls() {
                 client.call(call(tool, &arguments)).await.unwrap();

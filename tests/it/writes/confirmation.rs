@@ -17,18 +17,11 @@ const WANTED: usize = 35;
 
 #[tokio::test]
 async fn only_who_confirms_writes() {
-    let answers = [
-        Answer::Accept,
-        Answer::AcceptUnticked,
-        Answer::Decline,
-        Answer::Cancel,
-        Answer::Unsupported,
-    ];
     let mut count = 0;
     let recorder = Recorder::start().await;
     let server = recorder.server(allowing());
     for how in Connection::ALL {
-        for answer in answers {
+        for answer in Answer::SAID {
             let client = Client::connect(&server, how, answer).await;
             for (tool, arguments, sent) in calls() {
                 let name = format!("{how:?} {answer:?}: {tool} {arguments}");

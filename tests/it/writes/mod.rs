@@ -187,6 +187,17 @@ enum Answer {
     Unsupported,
 }
 
+impl Answer {
+    /// Those after which the call goes on.
+    const SAID: [Self; 5] = [
+        Self::Accept,
+        Self::AcceptUnticked,
+        Self::Decline,
+        Self::Cancel,
+        Self::Unsupported,
+    ];
+}
+
 /// A client with a user before it.
 #[derive(Clone)]
 struct Person {
